@@ -29,13 +29,13 @@ type Request struct {
 	Account string
 	// AccessKey is the id, not the secret.
 	AccessKey string
-	// Action is X-Amz-Target's last part or the query protocol's Action. It is empty for S3.
+	// Action is X-Amz-Target's last part or the query protocol's Action; for S3 the operation's name.
 	Action string
 	// Form holds the query protocol's parameters (URL and body); nil for JSON and REST.
 	Form url.Values
 	// ID is the request id that the answer must carry.
 	ID string
-	// CrossService says that a server inside the endpoint made the call.
+	// FromServer is the id of the instance inside the endpoint that made the call (see WithServer); empty for all others.
 	FromServer string
 }
 
@@ -64,6 +64,10 @@ type Env struct {
 	Roundtrip http.RoundTripper
 	// Emit sends an event as EventBridge would. It may be nil.
 	Emit func(Event)
+	// Epoch counts the starts on one state file, so that what Rand gives after a restart differs from what it gave before.
+	Epoch int64
+
+	randomness counters
 }
 
 // Scale is d at the endpoint's speed.
