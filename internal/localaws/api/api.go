@@ -7,6 +7,7 @@
 package api
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -58,6 +59,8 @@ type Env struct {
 	Speed float64
 	// Seed makes ids and durations repeatable: they are a function of the seed and of the call's identity.
 	Seed int64
+	// Unlimited switches throttling buckets off.
+	Unlimited bool
 	// URL is the endpoint's own address, as servers inside it reach it. It is known when the listener is.
 	URL func() string
 	// Roundtrip lets a server inside the endpoint call the endpoint (presigned S3 addresses, Parameter Store).
@@ -76,6 +79,20 @@ func (e *Env) Scale(d time.Duration) time.Duration {
 		return d
 	}
 	return time.Duration(float64(d) / e.Speed)
+}
+
+// Controls is what a service may offer on the endpoint's control path: POST /_localaws/NAME hands the body to the
+// function of that name and answers with what it returns, as JSON. An *Error becomes its status, any other error a 400.
+type Controls interface {
+	Controls() map[string]func(json.RawMessage) (any, error)
+}
+
+// Summarizer is what a service may offer for GET /_localaws/state: what it holds, in a few numbers or lists.
+type Summarizer interface{ Summary() any }
+
+// ActionNamer is a service whose calls are named by method and path. The endpoint asks it before the call for Action.
+type ActionNamer interface {
+	ActionOf(r *Request) string
 }
 
 // Event is an EventBridge event's envelope, without the parts that the bus adds.
