@@ -1,0 +1,109 @@
+// Package ledger holds the words for what Stampmill remembers of what it made: images with their versions, and fleets
+// with their servers. Every write to the ledger carries the claim's guard and fails when the claim has passed on.
+package ledger
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/stampmill/stampmill/internal/jobs"
+)
+
+// ErrGuard (errors.Is with jobs.ErrFenced) is what a write answers whose claim has passed to another delivery.
+var ErrGuard = jobs.ErrFenced
+
+// Image is a named line of versions. There is one a name and installation.
+type Image struct {
+	Name   string            `json:"name"`
+	Role   string            `json:"role,omitempty"`
+	Labels map[string]string `json:"labels,omitempty"`
+	// Current is the version that launches use; 0: none yet.
+	Current int `json:"current"`
+	// Next is the number that the next version gets; it begins at 1.
+	Next    int       `json:"next"`
+	Updated time.Time `json:"updated"`
+}
+
+// VersionState is where a version stands.
+type VersionState string
+
+// The states of a version. Whether an available one is current is the image's to say.
+const (
+	Candidate VersionState = "candidate" // reserved by a bake that has not committed
+	Available VersionState = "available"
+	Retiring  VersionState = "retiring" // not to be used any more; its AMIs are being removed
+	Retired   VersionState = "retired"
+	Abandoned VersionState = "abandoned" // its bake failed or was cancelled
+)
+
+// Version is one version of an image: web@41.
+type Version struct {
+	Image  string       `json:"image"`
+	Number int          `json:"number"`
+	State  VersionState `json:"state"`
+	Job    string       `json:"job"`
+	// Incarnation and Run of the bake that made it.
+	Incarnation string                  `json:"incarnation"`
+	Run         int                     `json:"run"`
+	Regions     map[string]RegionalCopy `json:"regions,omitempty"`
+	// Parent is what it was baked from: base@12 or an AMI id.
+	Parent       string          `json:"parent,omitempty"`
+	SourceAMI    string          `json:"sourceAMI,omitempty"`
+	Architecture string          `json:"architecture,omitempty"`
+	Platform     string          `json:"platform,omitempty"`
+	Spec         json.RawMessage `json:"spec,omitempty"`
+	Created      time.Time       `json:"created"`
+	Committed    time.Time       `json:"committed,omitzero"`
+}
+
+// RegionalCopy is a version's AMI in one region.
+type RegionalCopy struct {
+	AMI       string   `json:"ami"`
+	Snapshots []string `json:"snapshots,omitempty"`
+}
+
+// Fleet is a named set of servers stamped from an image. There is one a name and installation.
+type Fleet struct {
+	Name   string            `json:"name"`
+	Target jobs.Target       `json:"target"`
+	Labels map[string]string `json:"labels,omitempty"`
+	Image  string            `json:"image"` // web@41
+	Count  int               `json:"count"` // desired total
+	// Owner is the operation that may change the fleet; Line are the jobs that wait for it, first come first.
+	Owner   string          `json:"owner,omitempty"`
+	Line    []string        `json:"line,omitempty"`
+	Spec    json.RawMessage `json:"spec,omitempty"` // of the last Launch that owned it
+	Updated time.Time       `json:"updated"`
+}
+
+// ServerState is where a server stands.
+type ServerState string
+
+// The states of a server.
+const (
+	Reserved ServerState = "reserved" // its ordinal is promised to a batch; nothing launched yet
+	Launched ServerState = "launched"
+	Healthy  ServerState = "healthy"
+	Leaving  ServerState = "leaving" // being deregistered and terminated
+)
+
+// Server is the holder of one ordinal.
+type Server struct {
+	Fleet       string      `json:"fleet"`
+	Ordinal     int         `json:"ordinal"`
+	State       ServerState `json:"state"`
+	InstanceID  string      `json:"instance,omitempty"`
+	Image       string      `json:"image,omitempty"` // web@41
+	AMI         string      `json:"ami,omitempty"`
+	Hostname    string      `json:"hostname,omitempty"`
+	Type        string      `json:"type,omitempty"`
+	Zone        string      `json:"zone,omitempty"`
+	SubnetID    string      `json:"subnet,omitempty"`
+	PrivateIP   string      `json:"ip,omitempty"`
+	Spot        bool        `json:"spot,omitempty"`
+	Job         string      `json:"job,omitempty"` // the job that launched it
+	Incarnation string      `json:"incarnation,omitempty"`
+	Launched    time.Time   `json:"launched,omitzero"`
+	// TargetGroups it was attached to, so that terminate knows what to release.
+	TargetGroups []string `json:"targetGroups,omitempty"`
+}

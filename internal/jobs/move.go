@@ -1,0 +1,61 @@
+package jobs
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// Move is what a step returns: what the job does next.
+type Move struct {
+	what     moveKind
+	delay    time.Duration
+	reason   string
+	children []Child
+}
+
+type moveKind int
+
+const (
+	moveDone moveKind = iota
+	moveWait
+	moveFanOut
+	moveFail
+)
+
+// Child is a job that a step fans out. Its id comes from the parent's incarnation and run and from its index.
+type Child struct {
+	Kind string          `json:"kind"`
+	Name string          `json:"name"`
+	Spec json.RawMessage `json:"spec"`
+}
+
+// Done moves on to the next step.
+func Done() Move { return Move{} }
+
+// Wait looks again after d, with the same step. The text says what is awaited, for people. It gives the slot back: no
+// goroutine, no memory and no message in flight stays behind. The engine rounds the instant up to a common tick.
+func Wait(d time.Duration, format string, args ...any) Move {
+	return Move{what: moveWait, delay: max(d, 0), reason: fmt.Sprintf(format, args...)}
+}
+
+// FanOut sends the children and carries the same step out again once all of them have finished; Turn.Children then
+// tells how. A step that wants no children returns Done.
+func FanOut(children ...Child) Move { return Move{what: moveFanOut, children: children} }
+
+// Fail ends the job for good: what it made is undone, then it is failed with the reason.
+func Fail(format string, args ...any) Move {
+	return Move{what: moveFail, reason: fmt.Sprintf(format, args...)}
+}
+
+// IsDone, IsWait, IsFail tell moves apart for tests and for steps that wrap others.
+func (m Move) IsDone() bool { return m.what == moveDone }
+
+// IsWait reports whether the move is a wait.
+func (m Move) IsWait() bool { return m.what == moveWait }
+
+// IsFail reports whether the move fails the job.
+func (m Move) IsFail() bool { return m.what == moveFail }
+
+// Reason is a failure's reason or what a wait is for.
+func (m Move) Reason() string { return m.reason }
