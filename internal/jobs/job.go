@@ -118,18 +118,22 @@ type Job struct {
 	// Lost is the last instant at which an act may have been sent whose result was not recorded; zero: none.
 	Lost time.Time
 	// Error is the last error, and Errors how many came in a row at this step.
-	Error  string
-	Errors int
+	Error      string
+	Errors     int
+	ErrorSince time.Time
 	// StepSince is when the step that is next became so.
 	StepSince time.Time
 	Warnings  []string
 	Wait      *Waiting
 	Fan       *Fan
-	History   []Line
+	// Fans counts the fan-outs of the run.
+	Fans    int
+	History []Line
 
-	Created  time.Time
-	Updated  time.Time
-	Finished time.Time
+	Created time.Time
+	Updated time.Time
+	// Ended is when it became terminal.
+	Ended time.Time
 	// Expires is when a finished job may be forgotten.
 	Expires time.Time
 	// Rescues counts wakes that the sweeper sent because the job's own seemed lost.

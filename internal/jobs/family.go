@@ -1,0 +1,173 @@
+package jobs
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// childPoll is how often a parent looks by itself for children that never came to be; their ends wake it at once.
+const childPoll = 5 * time.Minute
+
+// fanOut saves the list of children with the digests of their specs before the first is sent, sends them, and waits.
+func (s *stint) fanOut(ctx context.Context, step Step, move Move) (Move, error) {
+	job := s.turn.Job
+	if len(move.children) == 0 {
+		return Done(), nil
+	}
+	number := 1
+	if job.Fans > 0 {
+		number = job.Fans + 1
+	}
+	list := make([]FanChild, len(move.children))
+	for i, child := range move.children {
+		key := fmt.Sprintf("%s-r%d-f%d-%d", job.Incarnation, job.Run, number, i)
+		digest, err := Digest(child.Spec)
+		if err != nil {
+			return Move{}, &Error{Class: Fatal, Op: "fan out", Thing: child.Name, Err: err}
+		}
+		list[i] = FanChild{Child: child, Key: key, Digest: digest, ID: Identity(child.Kind, child.Name, job.Target, key)}
+	}
+	job.Fans = number
+	job.Fan = &Fan{Number: number, Step: step.Name, Count: len(list)}
+	s.turn.children = nil
+	s.turn.Note("fans out %d children", len(list))
+	if err := s.turn.encode(); err != nil {
+		return Move{}, err
+	}
+	job.Claims = 0
+	cancel, err := s.engine.Store.Save(ctx, job, Saving{Seq: job.Seq, Fan: list})
+	if err != nil {
+		s.turn.lost = err
+		return Move{}, err
+	}
+	job.Cancel = max(cancel, job.Cancel)
+	s.turn.dirty = false
+	return s.sendChildren(ctx, list)
+}
+
+func (s *stint) sendChildren(ctx context.Context, list []FanChild) (Move, error) {
+	job := s.turn.Job
+	errs := make(chan error, len(list))
+	for i, child := range list {
+		m := &Message{Type: Submit, Kind: child.Kind, Name: child.Name, Role: job.Target.Role, Region: job.Target.Region,
+			Key: child.Key, Priority: job.Priority, Labels: job.Labels, Spec: child.Spec,
+			Parent: &Parent{ID: job.ID, Incarnation: job.Incarnation, Run: job.Run, Fan: job.Fan.Number, Index: i, Priority: job.Priority}}
+		go func() { errs <- s.engine.Sender.Send(ctx, WakeLane(job.Priority), m, 0) }()
+	}
+	var failed error
+	for range list {
+		if err := <-errs; err != nil {
+			failed = err
+		}
+	}
+	if failed != nil {
+		return Move{}, failed
+	}
+	job.Fan.Sent = true
+	return Wait(childPoll, "%d children", len(list)), nil
+}
+
+// gather waits for the children of the step's fan-out, and gives the step their ends. Children that were never sent, or
+// whose submissions were lost, are sent from the saved list.
+func (s *stint) gather(ctx context.Context, step Step) (Move, bool, error) {
+	job := s.turn.Job
+	if job.Fan == nil || job.Phase == Undoing || job.Fan.Step != step.Name || s.turn.children != nil {
+		return Move{}, false, nil
+	}
+	list, err := s.engine.Families.FanList(ctx, job)
+	if err != nil {
+		return Move{}, false, err
+	}
+	if !job.Fan.Sent {
+		move, err := s.sendChildren(ctx, list)
+		return move, true, err
+	}
+	ended, err := s.engine.Families.Ended(ctx, Parent{ID: job.ID, Incarnation: job.Incarnation, Run: job.Run, Fan: job.Fan.Number})
+	if err != nil {
+		return Move{}, false, err
+	}
+	if ended < job.Fan.Count && time.Since(job.Updated) < childPoll/2 {
+		return Wait(childPoll, "%d of %d children", job.Fan.Count-ended, job.Fan.Count), true, nil
+	}
+	rows, err := s.engine.Families.Rows(ctx, childIDs(list))
+	if err != nil {
+		return Move{}, false, err
+	}
+	if ended < job.Fan.Count {
+		var missing []FanChild
+		for _, child := range list {
+			if rows[child.ID] == nil {
+				missing = append(missing, child)
+			}
+		}
+		if len(missing) > 0 {
+			job.Fan.Sent = false // the next delivery sends them all again; those that exist answer by deleting
+		}
+		return Wait(childPoll, "%d of %d children", job.Fan.Count-ended, job.Fan.Count), true, nil
+	}
+	s.turn.children = childResults(list, rows)
+	return Move{}, false, nil
+}
+
+// endChildren is the first step of every undo: children of a fan-out are cancelled, those that do not exist yet get a
+// tombstone, and all must be terminal before the parent's own things are undone.
+func (s *stint) endChildren(ctx context.Context, turn *Turn) (Move, error) {
+	job := turn.Job
+	if job.Fan == nil {
+		return Done(), nil
+	}
+	list, err := s.engine.Families.FanList(ctx, job)
+	if err != nil {
+		return Move{}, err
+	}
+	rows, err := s.engine.Families.Rows(ctx, childIDs(list))
+	if err != nil {
+		return Move{}, err
+	}
+	open := 0
+	for _, child := range list {
+		row := rows[child.ID]
+		switch {
+		case row == nil:
+			if _, _, err := s.engine.Store.Bury(ctx, child.ID, 1, time.Now().Add(s.engine.Retention)); err != nil {
+				return Move{}, err
+			}
+			open++ // its submission may have come first: look once more
+		case row.Tombstone || row.Job.Finished():
+		default:
+			open++
+			if row.Job.Cancel == row.Job.Run {
+				continue
+			}
+			cancel := &Message{Type: Cancel, Job: child.ID, Incarnation: row.Job.Incarnation, Run: row.Job.Run}
+			if err := s.engine.Sender.Send(ctx, WakeLane(job.Priority), cancel, 0); err != nil {
+				return Move{}, err
+			}
+		}
+	}
+	if open > 0 {
+		return Wait(10*time.Second, "%d children to end", open), nil
+	}
+	return Done(), nil
+}
+
+func childIDs(list []FanChild) []string {
+	ids := make([]string, len(list))
+	for i, child := range list {
+		ids[i] = child.ID
+	}
+	return ids
+}
+
+func childResults(list []FanChild, rows map[string]*Row) []ChildResult {
+	results := make([]ChildResult, len(list))
+	for i, child := range list {
+		results[i] = ChildResult{Index: i, ID: child.ID, State: Failed, Failure: "the child's record has expired"}
+		if row := rows[child.ID]; row != nil && row.Job != nil {
+			job := row.Job
+			results[i].State, results[i].Failure, results[i].Result = job.State, job.Failure, job.Result
+		}
+	}
+	return results
+}
