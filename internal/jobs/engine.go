@@ -161,13 +161,9 @@ func (a *admission) inspect() string {
 // admit gives the claimed row, or what becomes of the message.
 func (a *admission) admit(ctx context.Context) (*Row, Outcome, error) {
 	row := presume(a.message, time.Now())
-	flagged := false
 	for range 6 {
 		now := time.Now()
 		verdict := Decide(row, a.message, a.digest, now)
-		if verdict == VerdictFlag && flagged {
-			verdict = VerdictClaim
-		}
 		switch verdict {
 		case VerdictDelete:
 			return nil, deleted(), nil
@@ -185,10 +181,7 @@ func (a *admission) admit(ctx context.Context) (*Row, Outcome, error) {
 		if ok && verdict == VerdictTombstone {
 			return nil, deleted(), nil
 		}
-		if ok && verdict == VerdictFlag {
-			flagged = true
-			next = &Row{Job: next.Job}
-		} else if ok {
+		if ok && verdict != VerdictFlag {
 			return next, Outcome{}, nil
 		}
 		row = next

@@ -52,7 +52,7 @@ func (s *stint) sendChildren(ctx context.Context, list []FanChild) (Move, error)
 	for i, child := range list {
 		m := &Message{Type: Submit, Kind: child.Kind, Name: child.Name, Role: job.Target.Role, Region: job.Target.Region,
 			Key: child.Key, Priority: job.Priority, Labels: job.Labels, Spec: child.Spec,
-			Parent: &Parent{ID: job.ID, Incarnation: job.Incarnation, Run: job.Run, Fan: job.Fan.Number, Index: i, Priority: job.Priority}}
+			Parent: &Parent{ID: job.ID, Incarnation: job.Incarnation, Run: job.Run, Fan: job.Fan.Number, Index: i, Of: len(list), Priority: job.Priority}}
 		go func() { errs <- s.engine.Sender.Send(ctx, WakeLane(job.Priority), m, 0) }()
 	}
 	var failed error

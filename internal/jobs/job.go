@@ -66,6 +66,7 @@ type Parent struct {
 	Run         int      `json:"run"`
 	Fan         int      `json:"fan"`
 	Index       int      `json:"index"`
+	Of          int      `json:"of"` // how many children the fan-out has
 	Priority    Priority `json:"priority,omitempty"`
 }
 
@@ -167,6 +168,15 @@ type Fan struct {
 
 // Finished reports whether the job is in a terminal state.
 func (j *Job) Finished() bool { return j.State != Open }
+
+// StartOver clears what the last run left, for a run that begins. Seq and fence go on.
+func (j *Job) StartOver() {
+	j.Phase, j.Step, j.Attempts, j.Data, j.Result = Forward, "", nil, nil, nil
+	j.Cancel, j.Failure, j.End, j.Lost = 0, "", "", time.Time{}
+	j.Error, j.Errors, j.ErrorSince, j.StepSince = "", 0, time.Time{}, time.Now()
+	j.Wait, j.Fan, j.Fans, j.Warnings = nil, nil, 0, nil
+	j.Ended, j.Expires, j.Rescues = time.Time{}, time.Time{}, 0
+}
 
 // Leased reports whether a claim holds the job at now.
 func (j *Job) Leased(now time.Time) bool { return j.Lease.After(now) }

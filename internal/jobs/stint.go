@@ -2,7 +2,6 @@ package jobs
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"runtime/debug"
 	"time"
@@ -272,22 +271,9 @@ func (s *stint) end(ctx context.Context, state State) (Outcome, error) {
 // tellParent wakes the parent if this was the last child. The row "finished, anything else" does it again after a crash.
 func (s *stint) tellParent(ctx context.Context) error {
 	parent := s.turn.Job.Parent
-	rows, err := s.engine.Families.Rows(ctx, []string{parent.ID})
-	if err != nil {
+	ended, err := s.engine.Families.Ended(ctx, *parent)
+	if err != nil || ended < parent.Of {
 		return err
-	}
-	row := rows[parent.ID]
-	if row == nil || row.Job == nil || row.Job.Incarnation != parent.Incarnation || row.Job.Finished() {
-		return nil
-	}
-	if fan := row.Job.Fan; fan != nil && fan.Number == parent.Fan {
-		ended, err := s.engine.Families.Ended(ctx, *parent)
-		if err != nil {
-			return err
-		}
-		if ended < fan.Count {
-			return nil
-		}
 	}
 	return s.engine.wakeParent(ctx, parent)
 }
@@ -345,6 +331,3 @@ func tick(now time.Time, d time.Duration) time.Time {
 	}
 	return rounded
 }
-
-// isOver reports errors after which the delivery must not write: the claim has passed on or the worker is going away.
-func isOver(err error) bool { return errors.Is(err, ErrFenced) || errors.Is(err, context.Canceled) }

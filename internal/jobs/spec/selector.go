@@ -31,7 +31,7 @@ func (*Selector) ShorthandSchemas() []map[string]any {
 	}
 }
 
-// CheckSpec refuses a selector that chooses in two ways, or in none.
+// CheckSpec refuses a selector that chooses in two ways.
 func (s *Selector) CheckSpec(p *Problems) {
 	if len(s.IDs) > 0 && len(s.Tag) > 0 {
 		p.Add("expected ids or tag, found both", "remove one of them")

@@ -1,0 +1,265 @@
+package jobs
+
+import (
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+)
+
+// WorkerConfig is what a Worker is made of.
+type WorkerConfig struct {
+	Engine *Engine
+	Queue  Queue
+	// Slots is how many deliveries are carried at once. Default 64.
+	Slots int
+	// Log defaults to slog.Default.
+	Log *slog.Logger
+}
+
+// Worker receives messages and carries their deliveries, as many at once as it has slots.
+//
+// Each lane has a poller with a small buffer; free slots take from the buffers, most urgent lane first. What stands in a
+// buffer is not begun: draining hands it back.
+type Worker struct {
+	WorkerConfig
+	solo *semaphore.Weighted
+	base context.Context // of deliveries: draining does not cancel it
+
+	mu       sync.Mutex
+	free     int
+	turns    int
+	ready    map[Lane][]*inHand
+	held     map[*inHand]struct{}
+	changed  chan struct{} // closed and replaced when room may have come
+	draining bool
+	work     sync.WaitGroup
+}
+
+// inHand is one message that this worker has received and not yet given back.
+type inHand struct {
+	Delivery
+	cancel context.CancelFunc
+	hold   *Hold
+	since  time.Time // of the last extension
+}
+
+// bufferSize is how many messages of a lane may wait in the worker for a slot: one batch.
+const bufferSize = 10
+
+// share is how often the lanes are served from the far end, so that none starves: each eighth time.
+const share = 8
+
+// NewWorker makes a worker.
+func NewWorker(config WorkerConfig) *Worker {
+	if config.Slots <= 0 {
+		config.Slots = 64
+	}
+	if config.Log == nil {
+		config.Log = slog.Default()
+	}
+	return &Worker{WorkerConfig: config, solo: semaphore.NewWeighted(int64(config.Slots)), free: config.Slots,
+		ready: map[Lane][]*inHand{}, held: map[*inHand]struct{}{}, changed: make(chan struct{})}
+}
+
+// Run works until the context ends, then drains: the running polls and steps finish, what was not begun is handed back.
+func (w *Worker) Run(ctx context.Context) {
+	w.base = context.WithoutCancel(ctx)
+	var pollers sync.WaitGroup
+	for _, lane := range Lanes {
+		pollers.Go(func() { w.poll(ctx, lane) })
+	}
+	beating, stop := context.WithCancel(w.base)
+	var heart sync.WaitGroup
+	heart.Go(func() { w.beat(beating) })
+	<-ctx.Done()
+	w.drain()
+	pollers.Wait()
+	w.work.Wait()
+	stop()
+	heart.Wait()
+}
+
+// Busy is how many deliveries are being carried.
+func (w *Worker) Busy() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.Slots - w.free
+}
+
+func (w *Worker) drain() {
+	w.mu.Lock()
+	w.draining = true
+	var back []*inHand
+	for _, lane := range Lanes {
+		back = append(back, w.ready[lane]...)
+		w.ready[lane] = nil
+	}
+	w.mu.Unlock()
+	w.signal()
+	for _, h := range back {
+		w.work.Go(func() { w.handBack(h) })
+	}
+}
+
+// poll receives as many as there is room for. A running poll is never cancelled: that could strand what it was about to
+// return until its visibility ends (aws-sdk-go-v2#2068).
+func (w *Worker) poll(ctx context.Context, lane Lane) {
+	failures := 0
+	for {
+		room := w.room(ctx, lane)
+		if room == 0 {
+			return
+		}
+		messages, err := w.Queue.Receive(w.base, lane, room, w.Engine.Times.Poll)
+		if err != nil {
+			failures++
+			w.Log.Warn("cannot receive", "lane", lane, "error", err)
+			select {
+			case <-time.After(min(time.Second<<min(failures, 5), 30*time.Second)):
+			case <-ctx.Done():
+			}
+			continue
+		}
+		failures = 0
+		w.accept(lane, messages)
+	}
+}
+
+// room waits until the lane's buffer is half empty; 0 means that the worker drains.
+func (w *Worker) room(ctx context.Context, lane Lane) int {
+	for {
+		w.mu.Lock()
+		room, changed := bufferSize-len(w.ready[lane]), w.changed
+		if w.free == 0 && len(w.ready[lane]) > 0 {
+			room = 0 // no slot to come soon: leave the rest to other workers
+		}
+		draining := w.draining
+		w.mu.Unlock()
+		if draining || ctx.Err() != nil {
+			return 0
+		}
+		if room >= bufferSize/2 {
+			return room
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return 0
+		}
+	}
+}
+
+func (w *Worker) accept(lane Lane, messages []Received) {
+	w.mu.Lock()
+	draining := w.draining
+	for _, message := range messages {
+		h := &inHand{Delivery: Delivery{Received: message, Token: rand.Text()}, since: time.Now()}
+		if draining {
+			w.work.Go(func() { w.handBack(h) })
+			continue
+		}
+		w.held[h] = struct{}{}
+		w.ready[lane] = append(w.ready[lane], h)
+	}
+	w.dispatchLocked()
+	w.mu.Unlock()
+}
+
+// dispatchLocked gives free slots to what is ready.
+func (w *Worker) dispatchLocked() {
+	for w.free > 0 {
+		h := w.nextLocked()
+		if h == nil {
+			return
+		}
+		w.free--
+		w.work.Go(func() { w.carry(h) })
+	}
+}
+
+func (w *Worker) nextLocked() *inHand {
+	w.turns++
+	for i := range Lanes {
+		lane := Lanes[i]
+		if w.turns%share == 0 {
+			lane = Lanes[len(Lanes)-1-i]
+		}
+		if queue := w.ready[lane]; len(queue) > 0 {
+			w.ready[lane] = queue[1:]
+			return queue[0]
+		}
+	}
+	return nil
+}
+
+func (w *Worker) carry(h *inHand) {
+	ctx, cancel := context.WithCancel(w.base)
+	defer cancel()
+	if err := w.solo.Acquire(ctx, 1); err != nil {
+		return
+	}
+	weight := int64(1)
+	h.Claimed = func(hold *Hold) {
+		w.mu.Lock()
+		h.hold, h.cancel = hold, cancel
+		w.mu.Unlock()
+	}
+	h.Alone = func(ctx context.Context) (func(), error) {
+		w.solo.Release(weight)
+		weight = 0
+		if err := w.solo.Acquire(ctx, int64(w.Slots)); err != nil {
+			return nil, err
+		}
+		weight = int64(w.Slots)
+		return func() {}, nil
+	}
+	outcome := w.Engine.Deliver(ctx, &h.Delivery)
+	w.solo.Release(weight)
+	w.mu.Lock()
+	w.free++
+	delete(w.held, h)
+	w.dispatchLocked()
+	w.mu.Unlock()
+	w.signal()
+	w.settle(h, outcome)
+}
+
+// settle does to the message what its delivery came to. If that fails the message comes back, which does no harm.
+func (w *Worker) settle(h *inHand, outcome Outcome) {
+	var err error
+	if outcome.Reason != "" {
+		w.Log.Warn("a message goes to the dead letters", "message", h.OriginalID, "reason", outcome.Reason)
+		if err = w.Queue.DeadLetter(w.base, h.Received, outcome.Reason); err != nil {
+			outcome = Outcome{Hide: w.Engine.Times.Visibility}
+			w.Log.Warn("cannot send to the dead letters", "message", h.OriginalID, "error", err)
+		}
+	}
+	if outcome.Delete {
+		err = w.Queue.Delete(w.base, h.Received)
+	} else {
+		err = w.Queue.Hide(w.base, h.Received, outcome.Hide)
+	}
+	if err != nil {
+		w.Log.Warn("cannot settle a message; it comes back", "message", h.ID, "error", err)
+	}
+}
+
+func (w *Worker) handBack(h *inHand) {
+	w.mu.Lock()
+	delete(w.held, h)
+	w.mu.Unlock()
+	if err := w.Queue.Hide(w.base, h.Received, 0); err != nil {
+		w.Log.Warn("cannot hand a message back; it comes back by itself", "message", h.ID, "error", err)
+	}
+}
+
+func (w *Worker) signal() {
+	w.mu.Lock()
+	close(w.changed)
+	w.changed = make(chan struct{})
+	w.mu.Unlock()
+}
