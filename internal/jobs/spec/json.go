@@ -31,16 +31,16 @@ func (s *syntax) Error() string { return s.message }
 type jsonReader struct {
 	decoder *json.Decoder
 	content []byte
-	// The last place that was asked for, so that counting lines goes on from there.
-	offset, line, lineStart int
-	nodes                   int
-	duplicates              []Problem
+	// The last place that was asked for: places only go forward.
+	offset, line, col int
+	nodes             int
+	duplicates        []Problem
 }
 
 func newJSONReader(content []byte) *jsonReader {
 	decoder := json.NewDecoder(bytes.NewReader(content))
 	decoder.UseNumber()
-	return &jsonReader{decoder: decoder, content: content, line: 1}
+	return &jsonReader{decoder: decoder, content: content, line: 1, col: 1}
 }
 
 // next reads one value, shown under the path base; io.EOF at the end.
@@ -153,16 +153,16 @@ func (r *jsonReader) ahead() int {
 }
 
 func (r *jsonReader) place(offset int) (line, col int) {
-	if offset < r.offset {
-		r.offset, r.line, r.lineStart = 0, 1, 0
-	}
 	for ; r.offset < offset; r.offset++ {
-		if r.content[r.offset] == '\n' {
+		switch c := r.content[r.offset]; {
+		case c == '\n':
 			r.line++
-			r.lineStart = r.offset + 1
+			r.col = 1
+		case utf8.RuneStart(c):
+			r.col++
 		}
 	}
-	return r.line, utf8.RuneCount(r.content[r.lineStart:offset]) + 1
+	return r.line, r.col
 }
 
 func unexpectedEnd(err error) error {
