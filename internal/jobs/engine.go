@@ -147,6 +147,9 @@ func (a *admission) inspect() string {
 	if !ok {
 		return fmt.Sprintf(`"kind" is %q; expected one of %v`, a.message.Kind, a.engine.Kinds.Names())
 	}
+	if len(a.message.Spec) > MaxSpec {
+		return fmt.Sprintf("the spec has %d bytes; at most %d are taken: larger scripts and files go to the bucket", len(a.message.Spec), MaxSpec)
+	}
 	digest, err := a.message.Digest()
 	if err != nil {
 		return err.Error()
@@ -163,7 +166,7 @@ func (a *admission) admit(ctx context.Context) (*Row, Outcome, error) {
 	row := presume(a.message, time.Now())
 	for range 6 {
 		now := time.Now()
-		verdict := Decide(row, a.message, a.digest, now)
+		verdict := Decide(row, a.message, a.digest, now.Add(-a.engine.Times.Skew))
 		switch verdict {
 		case VerdictDelete:
 			return nil, deleted(), nil
@@ -208,8 +211,12 @@ func (a *admission) attempt(ctx context.Context, verdict Verdict, now time.Time)
 	case VerdictFlag:
 		return store.Flag(ctx, a.id, a.message.Run, a.message.Incarnation)
 	}
-	claim := Claim{ID: a.id, Incarnation: a.message.Incarnation, Delivery: a.delivery.Token, Now: now, Until: now.Add(a.engine.Times.Lease)}
+	claim := Claim{ID: a.id, Incarnation: a.message.Incarnation, Delivery: a.delivery.Token,
+		Now: now.Add(-a.engine.Times.Skew), Until: now.Add(a.engine.Times.Lease)}
 	claim.Seq, claim.HasSeq = a.message.seq()
+	if a.message.Type == Wake {
+		claim.Run = a.message.Run
+	}
 	if verdict == VerdictReopen {
 		claim.Reopen = a.message.Run
 	}

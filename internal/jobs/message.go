@@ -55,6 +55,9 @@ var ErrNewerSchema = errors.New("written by a newer version of Stampmill")
 // MaxMessage is the largest message that a queue takes, in bytes (aws-facts "SQS").
 const MaxMessage = 1 << 20
 
+// MaxSpec is the largest spec that a job carries, in bytes: it stands in the job's item.
+const MaxSpec = 256 << 10
+
 var (
 	namePattern   = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
 	kindPattern   = regexp.MustCompile(`^[A-Z][A-Za-z]{0,31}$`)

@@ -30,11 +30,14 @@ type Claim struct {
 	// Seq, if HasSeq, is what the job's must equal.
 	Seq    int64
 	HasSeq bool
+	// Run, if not 0, is what the job's must equal.
+	Run int
 	// Reopen, if not 0, is the finished run after which the next one is opened.
 	Reopen   int
 	Delivery string
-	Now      time.Time
-	Until    time.Time
+	// Now is the instant after which a lease must not reach: the clock less the skew that is allowed.
+	Now   time.Time
+	Until time.Time
 }
 
 // Saving says what goes with a save.

@@ -1,0 +1,228 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/stampmill/stampmill/internal/jobs"
+)
+
+// Save implements jobs.Store. The write sets absolute values on condition of the fence, of the seq before it and of the
+// cancel flag that is known, so that the answer needs to carry nothing; a flag that came meanwhile is learned from the
+// failed condition, and the save is sent again.
+func (s *Store) Save(ctx context.Context, job *jobs.Job, saving jobs.Saving) (int, error) {
+	known := job.Cancel
+	for range 3 {
+		old, failed, err := s.save(ctx, job, saving, known)
+		if err != nil {
+			return known, wrap("save", job.ID, err)
+		}
+		if !failed {
+			return known, nil
+		}
+		if len(old) == 0 || integer(old, "fence") != job.Fence || str(old, "dlv") != job.Delivery {
+			return known, jobs.ErrFenced
+		}
+		cancel := int(integer(old, "cancel"))
+		if integer(old, "seq") == job.Seq && job.Seq != saving.Seq {
+			return cancel, nil // it is there already: its answer was lost
+		}
+		if integer(old, "seq") != saving.Seq || cancel == known {
+			return known, jobs.ErrFenced
+		}
+		known = cancel
+	}
+	return known, jobs.ErrFenced
+}
+
+func (s *Store) save(ctx context.Context, job *jobs.Job, saving jobs.Saving, known int) (old item, failed bool, err error) {
+	update, err := s.saveUpdate(job, saving, known)
+	if err != nil {
+		return nil, false, err
+	}
+	more, err := s.companions(job, saving)
+	if err != nil {
+		return nil, false, err
+	}
+	if len(more) == 0 {
+		_, err := s.api.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+			TableName: update.TableName, Key: update.Key, UpdateExpression: update.UpdateExpression, ConditionExpression: update.ConditionExpression,
+			ExpressionAttributeNames: update.ExpressionAttributeNames, ExpressionAttributeValues: update.ExpressionAttributeValues,
+			ReturnValuesOnConditionCheckFailure: update.ReturnValuesOnConditionCheckFailure,
+		})
+		if old, failed := failedOn(err); failed {
+			return old, true, nil
+		}
+		return nil, false, err
+	}
+	_, err = s.api.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{
+		TransactItems: append([]types.TransactWriteItem{{Update: update}}, more...)})
+	var cancelled *types.TransactionCanceledException
+	if errors.As(err, &cancelled) && len(cancelled.CancellationReasons) > 0 {
+		if reason := cancelled.CancellationReasons[0]; aws.ToString(reason.Code) == "ConditionalCheckFailed" {
+			return reason.Item, true, nil
+		}
+	}
+	return nil, false, err
+}
+
+func (s *Store) saveUpdate(job *jobs.Job, saving jobs.Saving, known int) (*types.Update, error) {
+	b, err := encodeDocument(job)
+	if err != nil {
+		return nil, err
+	}
+	set := "SET b = :b, seq = :seq, #state = :state, claims = :claims"
+	remove := ""
+	values := item{":b": binary(b), ":seq": number(job.Seq), ":state": text(string(job.State)), ":claims": number(int64(job.Claims)),
+		":fence": number(job.Fence), ":old": number(saving.Seq)}
+	names := map[string]string{"#state": "state"}
+	optional := func(attribute string, value types.AttributeValue, keep bool) {
+		names["#"+attribute] = attribute
+		if keep {
+			set += ", #" + attribute + " = :" + attribute
+			values[":"+attribute] = value
+		} else {
+			remove += ", #" + attribute
+		}
+	}
+	if job.Lease.IsZero() { // a heartbeat may have moved a lease that is kept
+		optional("lease", nil, false)
+		optional("rescues", nil, false)
+	}
+	due := job.Wait != nil && job.Wait.Due && !job.Finished()
+	optional("ds", text(shard(job.ID)), due)
+	if due {
+		optional("due", number(job.Wait.Until.UnixMilli()), true)
+		optional("lane", text(string(jobs.WakeLane(job.Priority))), true)
+	} else {
+		optional("due", nil, false)
+		optional("lane", nil, false)
+	}
+	if job.Finished() {
+		optional("exp", number(job.Expires.Unix()), true)
+	}
+	if remove != "" {
+		set += " REMOVE " + remove[2:]
+	}
+	condition := "fence = :fence AND seq = :old AND "
+	if known > 0 {
+		condition += "cancel = :known"
+		values[":known"] = number(int64(known))
+	} else {
+		condition += "attribute_not_exists(cancel)"
+	}
+	return &types.Update{
+		TableName: &s.table, Key: key(job.ID), UpdateExpression: &set, ConditionExpression: &condition,
+		ExpressionAttributeNames: names, ExpressionAttributeValues: values,
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+	}, nil
+}
+
+// familyLife is how long lists and counts of children are kept: as long as finished jobs by default, and half as much again.
+const familyLife = 45 * 24 * time.Hour
+
+// companions are the other items of a save's transaction: the list of children, or the count of the parent's.
+func (s *Store) companions(job *jobs.Job, saving jobs.Saving) ([]types.TransactWriteItem, error) {
+	expires := number(time.Now().Add(familyLife).Unix())
+	if saving.Fan != nil {
+		list, err := json.Marshal(saving.Fan)
+		if err != nil {
+			return nil, err
+		}
+		packed, err := pack(list)
+		if err != nil {
+			return nil, err
+		}
+		id := fanID(job.Incarnation, job.Run, job.Fan.Number)
+		return []types.TransactWriteItem{{Put: &types.Put{TableName: &s.table,
+			Item: item{"id": text(id), "t": text(sortFan), "b": binary(packed), "exp": expires}}}}, nil
+	}
+	if saving.Ends && job.Parent != nil {
+		p := job.Parent
+		return []types.TransactWriteItem{{Update: &types.Update{TableName: &s.table, Key: key(countID(*p)),
+			UpdateExpression:         aws.String("ADD #ended :index SET t = :t, #exp = :exp"),
+			ExpressionAttributeNames: map[string]string{"#ended": "ended", "#exp": "exp"},
+			ExpressionAttributeValues: item{":index": &types.AttributeValueMemberNS{Value: []string{fmt.Sprint(p.Index)}},
+				":t": text(sortCount), ":exp": expires}}}}, nil
+	}
+	return nil, nil
+}
+
+func fanID(incarnation string, run, number int) string {
+	return fmt.Sprintf("fan/%s/%d/%d", incarnation, run, number)
+}
+
+func countID(p jobs.Parent) string {
+	return fmt.Sprintf("count/%s/%d/%d", p.Incarnation, p.Run, p.Fan)
+}
+
+// FanList implements jobs.Families.
+func (s *Store) FanList(ctx context.Context, parent *jobs.Job) ([]jobs.FanChild, error) {
+	id := fanID(parent.Incarnation, parent.Run, parent.Fan.Number)
+	out, err := s.api.GetItem(ctx, &dynamodb.GetItemInput{TableName: &s.table, Key: key(id), ConsistentRead: aws.Bool(true)})
+	if err != nil {
+		return nil, wrap("load the children of", parent.ID, err)
+	}
+	raw, err := unpack(bytesOf(out.Item, "b"))
+	if err != nil || raw == nil {
+		return nil, &jobs.Error{Class: jobs.Fatal, Op: "store: load the children of", Thing: parent.ID, Message: "their list is gone", Err: err}
+	}
+	var list []jobs.FanChild
+	if err := json.Unmarshal(raw, &list); err != nil {
+		return nil, unreadable(parent.ID, err)
+	}
+	return list, nil
+}
+
+// Ended implements jobs.Families.
+func (s *Store) Ended(ctx context.Context, parent jobs.Parent) (int, error) {
+	out, err := s.api.GetItem(ctx, &dynamodb.GetItemInput{TableName: &s.table, Key: key(countID(parent)), ConsistentRead: aws.Bool(true)})
+	if err != nil {
+		return 0, wrap("count the children of", parent.ID, err)
+	}
+	if set, ok := out.Item["ended"].(*types.AttributeValueMemberNS); ok {
+		return len(set.Value), nil
+	}
+	return 0, nil
+}
+
+// Rows implements jobs.Families.
+func (s *Store) Rows(ctx context.Context, ids []string) (map[string]*jobs.Row, error) {
+	rows := map[string]*jobs.Row{}
+	for len(ids) > 0 {
+		n := min(len(ids), 100) // items a BatchGetItem
+		keys := make([]item, n)
+		for i, id := range ids[:n] {
+			keys[i] = key(id)
+		}
+		ids = ids[n:]
+		ask := map[string]types.KeysAndAttributes{s.table: {Keys: keys, ConsistentRead: aws.Bool(true)}}
+		for tries := 0; len(ask) > 0; tries++ {
+			if tries == 8 {
+				return nil, wrap("load rows", fmt.Sprint(len(ids)+n), errors.New("the table does not answer for all keys"))
+			}
+			out, err := s.api.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: ask})
+			if err != nil {
+				return nil, wrap("load rows", fmt.Sprint(n), err)
+			}
+			for _, it := range out.Responses[s.table] {
+				row, err := s.row(it)
+				if err != nil {
+					return nil, err
+				}
+				if row != nil {
+					rows[str(it, "id")] = row
+				}
+			}
+			ask = out.UnprocessedKeys
+		}
+	}
+	return rows, nil
+}
