@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -190,4 +191,8 @@ func (n *node) find(path []any) (*node, []any) {
 		n = next
 	}
 	return n, nil
+}
+
+func sortedKeys(v reflect.Value) []reflect.Value {
+	return slices.SortedFunc(slices.Values(v.MapKeys()), func(a, b reflect.Value) int { return compare(a.String(), b.String()) })
 }

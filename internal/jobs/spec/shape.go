@@ -38,12 +38,10 @@ func (s *shaper) shape(t reflect.Type, n *node, tag reflect.StructTag, at string
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	if t == scriptType && n.kind == textNode {
-		return s.leafScript(n, at)
-	}
 	if n.kind != mapNode && n.kind != nullNode && has(t, shorthandType) {
-		long := s.long(t, n, at)
+		long := s.long(t, n)
 		if long == nil {
+			s.broken = append(s.broken, at)
 			return nil
 		}
 		n = long
@@ -56,11 +54,13 @@ func (s *shaper) shape(t reflect.Type, n *node, tag reflect.StructTag, at string
 }
 
 // long writes a short form out.
-func (s *shaper) long(t reflect.Type, n *node, at string) *node {
+func (s *shaper) long(t reflect.Type, n *node) *node {
+	if t == scriptType && n.kind == textNode {
+		return s.leafScript(n)
+	}
 	short := reflect.New(t).Interface().(shorthander)
 	fields, err := short.Shorthand(n.plain())
 	if err != nil {
-		s.broken = append(s.broken, at)
 		expected, hint := err.Error(), ""
 		if w, ok := errors.AsType[*wrong](err); ok {
 			expected, hint = "expected "+w.expected, w.hint
@@ -124,15 +124,24 @@ func (s *shaper) structure(t reflect.Type, n *node, at string) *node {
 		if e.value.kind == nullNode {
 			continue
 		}
-		if value := s.shape(fields[i].typ, e.value, fields[i].tag, at+"/"+e.key); value != nil {
+		if value := s.field(t, fields[i], e.value, at+"/"+e.key); value != nil {
 			shaped.entries = append(shaped.entries, entry{e.key, e.line, e.col, value})
 		}
 	}
 	s.requireFields(fields, n, at)
 	if s.beside != nil {
-		return s.beside.read(s, t, shaped, at)
+		return s.beside.read(s, t, shaped)
 	}
 	return shaped
+}
+
+// field shapes a field's value. In the text of a script nothing is replaced.
+func (s *shaper) field(owner reflect.Type, f field, n *node, at string) *node {
+	if owner == scriptType && f.name == "text" {
+		defer func(vars map[string]string) { s.vars = vars }(s.vars)
+		s.vars = nil
+	}
+	return s.shape(f.typ, n, f.tag, at)
 }
 
 func (s *shaper) requireFields(fields []field, n *node, at string) {
