@@ -35,7 +35,7 @@ type envelope struct {
 var (
 	namePattern   = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
 	rolePattern   = regexp.MustCompile(`^arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]{1,128}$`)
-	regionPattern = regexp.MustCompile(`^(af|ap|ca|cn|eu|eusc|il|me|mx|sa|us|us-gov|us-iso[a-z]?|eu-iso[a-z]?)-([a-z]{2}-)?` +
+	regionPattern = regexp.MustCompile(`^(af|ap|ca|cn|eu|il|me|mx|sa|us|us-gov|us-iso[a-z]?|eu-iso[a-z]?)-` +
 		`(north|south|east|west|central|northeast|northwest|southeast|southwest)-\d$`)
 	keyPattern   = regexp.MustCompile(`^[\x21-\x7e]{1,256}$`)
 	labelPattern = regexp.MustCompile(`^[A-Za-z0-9][\w./-]{0,62}$`)

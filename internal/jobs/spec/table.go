@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -18,6 +19,10 @@ func (f *folder) rows(s *shaper, n, path *node) *node {
 		return nil
 	}
 	where := f.join(path.text)
+	extension := strings.ToLower(filepath.Ext(where))
+	if !slices.Contains([]string{".csv", ".json", ".yaml", ".yml"}, extension) {
+		return fail("expected a .csv, .json or .yaml file, found "+path.describe(), "")
+	}
 	content, _, err := readRegular(where)
 	if err != nil {
 		return fail(fmt.Sprintf("cannot read %s: %v", where, err), "paths are relative to the spec file")
@@ -26,13 +31,10 @@ func (f *folder) rows(s *shaper, n, path *node) *node {
 	within := &shaper{file: where, problems: s.problems}
 	before := s.problems.count()
 	var list *node
-	switch extension := strings.ToLower(filepath.Ext(where)); extension {
-	case ".csv":
+	if extension == ".csv" {
 		list = within.csvRows(content)
-	case ".json", ".yaml", ".yml":
+	} else {
 		list = within.listRows(content)
-	default:
-		return fail("expected a .csv, .json or .yaml file, found "+path.describe(), "")
 	}
 	if s.problems.count() > before {
 		return nil

@@ -302,10 +302,13 @@ func (r *yamlReader) fail(t *token.Token, message, hint string) error {
 func (r *yamlReader) syntaxError(err error) error {
 	if e, ok := errors.AsType[*yaml.SyntaxError](err); ok && e.Token != nil {
 		hint := "correct the syntax here or just before"
-		if strings.Contains(e.Message, "tab") {
+		if line := e.Token.Position.Line; line > 0 && line <= len(r.lines) && strings.Contains(r.lines[line-1], "${var.") {
+			hint = "inside { } and [ ], a text with ${…} needs quotes"
+		}
+		if strings.Contains(e.Message, "tab ") || strings.Contains(e.Message, "\t") {
 			hint = "indent with spaces"
 		}
-		return r.fail(e.Token, "expected YAML: "+e.Message, hint)
+		return r.fail(e.Token, "expected YAML: "+strings.ReplaceAll(e.Message, "\t", `\t`), hint)
 	}
 	message, _, _ := strings.Cut(err.Error(), "\n")
 	return &syntax{r.before + 1, 1, "expected YAML: " + message, "correct the syntax"}

@@ -1,0 +1,73 @@
+package spec
+
+import (
+	_ "embed"
+	"encoding/json"
+	"reflect"
+	"strings"
+	"sync"
+)
+
+//go:generate go run ./generate -root ../../..
+
+// Comments are the doc comments of the spec types, by package.Type or package.Type.Field. They become the descriptions of the
+// schemas and the text of the reference. A binary has no source, so they are generated into this package.
+type Comments map[string]string
+
+//go:embed comments.json
+var embeddedComments []byte
+
+// BuiltinComments are the comments as they were when the binary's code was generated.
+var BuiltinComments = sync.OnceValue(func() Comments {
+	var comments Comments
+	if err := json.Unmarshal(embeddedComments, &comments); err != nil {
+		panic("internal/jobs/spec/comments.json is not JSON: " + err.Error()) // run make generate
+	}
+	return comments
+})
+
+// ofType is a type's comment, as a sentence about what specs write.
+func (c Comments) ofType(t reflect.Type) string { return c[typeKey(t)] }
+
+// ofField is a field's comment, with the name that specs write instead of Go's.
+func (c Comments) ofField(f field) string {
+	text := c[typeKey(f.owner)+"."+f.goName]
+	if rest, ok := strings.CutPrefix(text, f.goName+" "); ok {
+		return f.name + " " + rest
+	}
+	return text
+}
+
+func typeKey(t reflect.Type) string { return t.PkgPath() + "." + t.Name() }
+
+// Types lists every struct and named type that the registered specs are made of, in the order in which they are met.
+func (r Registry) Types() []reflect.Type {
+	var found []reflect.Type
+	seen := map[reflect.Type]bool{}
+	var visit func(t reflect.Type)
+	visit = func(t reflect.Type) {
+		switch t.Kind() {
+		case reflect.Pointer, reflect.Slice, reflect.Array, reflect.Map:
+			if t.Name() == "" {
+				visit(t.Elem())
+				return
+			}
+		}
+		if t.PkgPath() == "" || seen[t] {
+			return
+		}
+		seen[t] = true
+		found = append(found, t)
+		if t.Kind() == reflect.Struct {
+			for _, f := range fieldsOf(t) {
+				visit(f.owner)
+				visit(f.typ)
+			}
+		}
+	}
+	visit(reflect.TypeFor[envelope]())
+	for _, kind := range r.Names() {
+		visit(r[kind])
+	}
+	return found
+}
