@@ -1,0 +1,431 @@
+package commands
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/stampmill/stampmill/internal/localaws/machine/files"
+	"github.com/stampmill/stampmill/internal/localaws/machine/shell"
+)
+
+var textCommands = map[string]shell.Program{
+	"cat": cat, "tac": tac, "head": head, "tail": tail, "wc": wc, "sort": sortLines, "uniq": uniq, "cut": cut, "tr": tr,
+	"tee": tee, "seq": seq, "paste": paste, "rev": rev, "yes": yes, "grep": grep, "egrep": grep, "fgrep": grep, "sed": sed,
+	"column": cat, "nl": nl,
+}
+
+func cat(_ context.Context, p *shell.Process) int {
+	o, ok := parse(p, "n A e t v u s")
+	if !ok {
+		return 1
+	}
+	names := o.args
+	if len(names) == 0 {
+		names = []string{"-"}
+	}
+	code, number := 0, 0
+	for _, name := range names {
+		if name == "-" && !o.has("n") {
+			if _, err := io.Copy(p.Out, p.In); err != nil {
+				return 1
+			}
+			continue
+		}
+		code = max(code, inputs(p, []string{name}, func(_ string, data []byte) {
+			text := string(data)
+			if o.has("n") {
+				var out strings.Builder
+				for line := range strings.Lines(text) {
+					number++
+					fmt.Fprintf(&out, "%6d\t%s", number, line)
+				}
+				text = out.String()
+			}
+			code = max(code, output(p, text))
+		}))
+	}
+	return code
+}
+
+func nl(ctx context.Context, p *shell.Process) int {
+	p.Args = append([]string{p.Args[0], "-n"}, p.Args[1:]...)
+	return cat(ctx, p)
+}
+
+func tac(_ context.Context, p *shell.Process) int {
+	return inputs(p, p.Args[1:], func(_ string, data []byte) {
+		all := lines(data)
+		slices.Reverse(all)
+		output(p, joinLines(all))
+	})
+}
+
+func rev(_ context.Context, p *shell.Process) int {
+	return inputs(p, p.Args[1:], func(_ string, data []byte) {
+		all := lines(data)
+		for i, line := range all {
+			r := []rune(line)
+			slices.Reverse(r)
+			all[i] = string(r)
+		}
+		output(p, joinLines(all))
+	})
+}
+
+func joinLines(all []string) string {
+	if len(all) == 0 {
+		return ""
+	}
+	return strings.Join(all, "\n") + "\n"
+}
+
+func yes(_ context.Context, p *shell.Process) int {
+	word := "y"
+	if len(p.Args) > 1 {
+		word = strings.Join(p.Args[1:], " ")
+	}
+	for {
+		if _, err := io.WriteString(p.Out, word+"\n"); err != nil {
+			return 1
+		}
+	}
+}
+
+// countOption reads -N, -n N and -c N of head and tail.
+func countOption(p *shell.Process) (o options, count string, ok bool) {
+	args := slices.Clone(p.Args[1:])
+	for i, arg := range args {
+		if len(arg) > 1 && arg[0] == '-' && arg[1] >= '0' && arg[1] <= '9' {
+			args[i] = "-n" + arg[1:]
+		}
+	}
+	o, ok = parseArgs(p, "n:lines c:bytes q,quiet v f F s: pid:", args, true)
+	return o, o.last("n", "10"), ok
+}
+
+func head(_ context.Context, p *shell.Process) int {
+	o, count, ok := countOption(p)
+	if !ok {
+		return 1
+	}
+	if !o.has("c") && len(o.args) == 0 && !strings.HasPrefix(count, "-") {
+		return headStream(p, count)
+	}
+	return inputs(p, o.args, func(name string, data []byte) {
+		header(p, o, name)
+		if o.has("c") {
+			n, _ := integer(p, o.last("c", ""))
+			output(p, string(data[:min(n, len(data))]))
+			return
+		}
+		all := lines(data)
+		n, _ := integer(p, count)
+		if n < 0 {
+			n = max(0, len(all)+n)
+		}
+		output(p, joinLines(all[:min(n, len(all))]))
+	})
+}
+
+// headStream stops reading after its lines, so that an endless writer before it ends.
+func headStream(p *shell.Process, count string) int {
+	n, ok := integer(p, count)
+	if !ok {
+		return 1
+	}
+	b := make([]byte, 4096)
+	for n > 0 {
+		got, err := p.In.Read(b)
+		chunk := b[:got]
+		for i, c := range chunk {
+			if c == '\n' {
+				if n--; n == 0 {
+					chunk = chunk[:i+1]
+					break
+				}
+			}
+		}
+		if _, werr := p.Out.Write(chunk); werr != nil {
+			return 1
+		}
+		if err != nil {
+			break
+		}
+	}
+	return 0
+}
+
+func header(p *shell.Process, o options, name string) {
+	if len(o.args) > 1 && !o.has("q") {
+		fmt.Fprintf(p.Out, "==> %s <==\n", name)
+	}
+}
+
+func tail(ctx context.Context, p *shell.Process) int {
+	o, count, ok := countOption(p)
+	if !ok {
+		return 1
+	}
+	code := inputs(p, o.args, func(name string, data []byte) {
+		header(p, o, name)
+		if o.has("c") {
+			n, _ := integer(p, strings.TrimPrefix(o.last("c", ""), "-"))
+			output(p, string(data[max(0, len(data)-n):]))
+			return
+		}
+		all := lines(data)
+		if from, isFrom := strings.CutPrefix(count, "+"); isFrom {
+			n, _ := integer(p, from)
+			output(p, joinLines(all[min(max(n-1, 0), len(all)):]))
+			return
+		}
+		n, _ := integer(p, strings.TrimPrefix(count, "-"))
+		output(p, joinLines(all[max(0, len(all)-n):]))
+	})
+	if (o.has("f") || o.has("F")) && len(o.args) == 1 && code == 0 {
+		follow(ctx, p, o.args[0])
+	}
+	return code
+}
+
+// follow prints what a file gains, looking once a second, until the process is ended.
+func follow(ctx context.Context, p *shell.Process, name string) {
+	data, err := p.ReadFile(name)
+	seen := len(data)
+	for err == nil && p.System.Sleep(ctx, 1e9) {
+		data, err = p.ReadFile(name)
+		if len(data) < seen {
+			seen = 0
+		}
+		if output(p, string(data[seen:])) != 0 {
+			return
+		}
+		seen = len(data)
+	}
+}
+
+func wc(_ context.Context, p *shell.Process) int {
+	o, ok := parse(p, "l,lines w,words c,bytes m,chars")
+	if !ok {
+		return 1
+	}
+	all := !o.has("l") && !o.has("w") && !o.has("c") && !o.has("m")
+	var total [3]int
+	show := func(counts [3]int, name string) {
+		var parts []string
+		for i, letter := range []string{"l", "w", "c"} {
+			if all || o.has(letter) || letter == "c" && o.has("m") {
+				format := "%d"
+				if all && len(o.args) > 0 || len(o.args) > 1 {
+					format = "%4d"
+				}
+				parts = append(parts, fmt.Sprintf(format, counts[i]))
+			}
+		}
+		if name != "-" {
+			parts = append(parts, name)
+		}
+		output(p, strings.Join(parts, " ")+"\n")
+	}
+	code := inputs(p, o.args, func(name string, data []byte) {
+		counts := [3]int{strings.Count(string(data), "\n"), len(strings.Fields(string(data))), len(data)}
+		for i, n := range counts {
+			total[i] += n
+		}
+		show(counts, name)
+	})
+	if len(o.args) > 1 {
+		show(total, "total")
+	}
+	return code
+}
+
+func sortLines(_ context.Context, p *shell.Process) int {
+	o, ok := parse(p, "r,reverse n,numeric-sort u,unique f k:key t:field-separator V,version-sort h o:output c s b")
+	if !ok {
+		return 2
+	}
+	var all []string
+	code := inputs(p, o.args, func(_ string, data []byte) { all = append(all, lines(data)...) })
+	compare := func(a, b string) int {
+		x, y := sortKey(o, a), sortKey(o, b)
+		switch {
+		case o.has("n") || o.has("h") || strings.HasSuffix(o.last("k", ""), "n"):
+			if d := leadingNumber(x) - leadingNumber(y); d != 0 {
+				return int(max(-1, min(1, d*1e9)))
+			}
+		case o.has("V"):
+			return compareVersions(x, y)
+		case o.has("f"):
+			x, y = strings.ToLower(x), strings.ToLower(y)
+		}
+		if c := strings.Compare(x, y); c != 0 || o.has("u") || o.has("s") {
+			return c
+		}
+		return strings.Compare(a, b)
+	}
+	slices.SortStableFunc(all, compare)
+	if o.has("u") {
+		all = slices.CompactFunc(all, func(a, b string) bool { return compare(a, b) == 0 })
+	}
+	if o.has("r") {
+		slices.Reverse(all)
+	}
+	if target := o.last("o", ""); target != "" {
+		if err := p.Files().Write(p.Path(target), []byte(joinLines(all)), 0o644); err != nil {
+			p.Errorf("%s: %s", target, files.Reason(err))
+			return 2
+		}
+		return code
+	}
+	return max(code, output(p, joinLines(all)))
+}
+
+func sortKey(o options, line string) string {
+	key := o.last("k", "")
+	if key == "" {
+		return line
+	}
+	from, to, ranged := strings.Cut(strings.TrimRight(key, "nr"), ",")
+	first, _ := strconv.Atoi(strings.TrimRight(from, "nr"))
+	fields := strings.Fields(line)
+	separator := o.last("t", "")
+	if separator != "" {
+		fields = strings.Split(line, separator)
+	}
+	if first < 1 || first > len(fields) {
+		return ""
+	}
+	end := len(fields)
+	if last, err := strconv.Atoi(strings.TrimRight(to, "nr")); ranged && err == nil {
+		end = min(max(last, first), len(fields))
+	}
+	return strings.Join(fields[first-1:end], separator+map[bool]string{true: " "}[separator == ""])
+}
+
+func leadingNumber(text string) float64 {
+	text = strings.TrimSpace(text)
+	end := 0
+	for end < len(text) && strings.ContainsRune("-0123456789.", rune(text[end])) {
+		end++
+	}
+	n, err := strconv.ParseFloat(text[:end], 64)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+func compareVersions(a, b string) int {
+	x, y := strings.FieldsFunc(a, notDigitOrLetter), strings.FieldsFunc(b, notDigitOrLetter)
+	for i := range min(len(x), len(y)) {
+		m, errX := strconv.Atoi(x[i])
+		n, errY := strconv.Atoi(y[i])
+		if errX == nil && errY == nil && m != n {
+			return m - n
+		}
+		if c := strings.Compare(x[i], y[i]); (errX != nil || errY != nil) && c != 0 {
+			return c
+		}
+	}
+	return len(x) - len(y)
+}
+
+func notDigitOrLetter(r rune) bool { return strings.ContainsRune(".-_ +~", r) }
+
+func uniq(_ context.Context, p *shell.Process) int {
+	o, ok := parse(p, "c,count d,repeated u,unique i")
+	if !ok {
+		return 1
+	}
+	return inputs(p, o.args, func(_ string, data []byte) {
+		all := lines(data)
+		for i := 0; i < len(all); {
+			end := i + 1
+			for end < len(all) && all[end] == all[i] {
+				end++
+			}
+			n := end - i
+			if !(o.has("d") && n == 1 || o.has("u") && n > 1) {
+				if o.has("c") {
+					fmt.Fprintf(p.Out, "%7d ", n)
+				}
+				output(p, all[i]+"\n")
+			}
+			i = end
+		}
+	})
+}
+
+func tee(_ context.Context, p *shell.Process) int {
+	o, ok := parse(p, "a,append i")
+	if !ok {
+		return 1
+	}
+	flag := os.O_WRONLY | os.O_CREATE | os.O_TRUNC
+	if o.has("a") {
+		flag = os.O_WRONLY | os.O_CREATE | os.O_APPEND
+	}
+	code := 0
+	targets := []io.Writer{p.Out}
+	for _, name := range o.args {
+		f, err := p.Open(name, flag, 0o666)
+		if err != nil {
+			p.Errorf("%s: %s", name, files.Reason(err))
+			code = 1
+			continue
+		}
+		targets = append(targets, f)
+	}
+	if _, err := io.Copy(io.MultiWriter(targets...), p.In); err != nil {
+		return 1
+	}
+	return code
+}
+
+func seq(_ context.Context, p *shell.Process) int {
+	o, ok := parse(p, "w,equal-width s:separator f:format")
+	if !ok {
+		return 1
+	}
+	bounds := []int{1, 1, 0}
+	values := make([]int, 0, 3)
+	for _, arg := range o.args {
+		n, ok := integer(p, arg)
+		if !ok {
+			return 1
+		}
+		values = append(values, n)
+	}
+	switch len(values) {
+	case 1:
+		bounds[2] = values[0]
+	case 2:
+		bounds[0], bounds[2] = values[0], values[1]
+	case 3:
+		copy(bounds, values)
+	default:
+		p.Errorf("missing operand")
+		return 1
+	}
+	format := "%d"
+	if o.has("w") {
+		format = fmt.Sprintf("%%0%dd", max(len(strconv.Itoa(bounds[0])), len(strconv.Itoa(bounds[2]))))
+	}
+	if f := o.last("f", ""); f != "" {
+		format = strings.NewReplacer("g", "d", "f", "d").Replace(f)
+	}
+	var out []string
+	for n := bounds[0]; bounds[1] > 0 && n <= bounds[2] || bounds[1] < 0 && n >= bounds[2]; n += bounds[1] {
+		out = append(out, fmt.Sprintf(format, n))
+	}
+	if len(out) == 0 {
+		return 0
+	}
+	return output(p, strings.Join(out, o.last("s", "\n"))+"\n")
+}
