@@ -1,0 +1,159 @@
+package ec2
+
+import (
+	"encoding/base64"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/stampmill/stampmill/internal/localaws/api"
+)
+
+// filter is one Filter.N of a describe: any of its values fits; all filters of a request must fit.
+type filter struct {
+	Name   string   `query:"Name"`
+	Values []string `query:"Value"`
+}
+
+// fields are a describe's filters by name: the values of a record that a filter is compared with.
+type fields[T record] map[string]func(T) []string
+
+// maxFilterValues is AWS's limit for the values of one request's filters.
+const maxFilterValues = 200
+
+// check refuses filters that the call does not have.
+func (f fields[T]) check(filters []filter) error {
+	count := 0
+	for _, one := range filters {
+		count += len(one.Values)
+		if one.Name == "" {
+			return api.Errorf("InvalidParameterValue", "The filter name is empty")
+		}
+		if len(one.Values) == 0 {
+			return api.Errorf("InvalidParameterValue", "The filter '%s' has no values", one.Name)
+		}
+		if strings.HasPrefix(one.Name, "tag:") || one.Name == "tag-key" || one.Name == "tag-value" {
+			continue
+		}
+		if _, ok := f[one.Name]; !ok {
+			return api.Errorf("InvalidParameterValue", "The filter '%s' is invalid", one.Name)
+		}
+	}
+	if count > maxFilterValues {
+		return api.Errorf("FilterLimitExceeded", "The maximum number of filter values specified on a single call is %d", maxFilterValues)
+	}
+	return nil
+}
+
+func (f fields[T]) match(filters []filter, r T) bool {
+	for _, one := range filters {
+		if !f.matchOne(one, r) {
+			return false
+		}
+	}
+	return true
+}
+
+func (f fields[T]) matchOne(one filter, r T) bool {
+	tags := r.common().Tags
+	switch key, isTag := strings.CutPrefix(one.Name, "tag:"); {
+	case isTag:
+		return slices.ContainsFunc(tags, func(t Tag) bool { return t.Key == key && matchAny(one.Values, t.Value) })
+	case one.Name == "tag-key":
+		return slices.ContainsFunc(tags, func(t Tag) bool { return matchAny(one.Values, t.Key) })
+	case one.Name == "tag-value":
+		return slices.ContainsFunc(tags, func(t Tag) bool { return matchAny(one.Values, t.Value) })
+	}
+	for _, value := range f[one.Name](r) {
+		if matchAny(one.Values, value) {
+			return true
+		}
+	}
+	return false
+}
+
+func matchAny(patterns []string, value string) bool {
+	for _, pattern := range patterns {
+		if pattern == value || hasWildcard(pattern) && wildcard(pattern, value) {
+			return true
+		}
+	}
+	return false
+}
+
+func hasWildcard(pattern string) bool { return strings.ContainsAny(pattern, `*?\`) }
+
+// wildcard matches * (any characters) and ? (one character); a backslash makes the next character literal.
+func wildcard(pattern, value string) bool {
+	for pattern != "" {
+		switch c := pattern[0]; {
+		case c == '*':
+			for skip := 0; skip <= len(value); skip++ {
+				if wildcard(pattern[1:], value[skip:]) {
+					return true
+				}
+			}
+			return false
+		case value == "":
+			return false
+		case c == '?':
+			pattern, value = pattern[1:], value[1:]
+			continue
+		case c == '\\' && len(pattern) > 1:
+			pattern = pattern[1:]
+		}
+		if pattern[0] != value[0] {
+			return false
+		}
+		pattern, value = pattern[1:], value[1:]
+	}
+	return value == ""
+}
+
+// paging is what paginated describes take.
+type paging struct {
+	MaxResults *int32 `query:"MaxResults"`
+	NextToken  string `query:"NextToken"`
+}
+
+// page cuts the records to the requested page and gives the next page's token, which is empty at the end. Pages follow
+// the order of making, so that what is made meanwhile neither hides nor doubles a record.
+func page[T record](p paging, smallest, largest int32, records []T) ([]T, string, error) {
+	if p.NextToken != "" {
+		raw, err := base64.RawURLEncoding.DecodeString(p.NextToken)
+		last, numberErr := strconv.ParseUint(string(raw), 10, 64)
+		if err != nil || numberErr != nil {
+			return nil, "", api.Errorf("InvalidNextToken", "The token '%s' is invalid.", p.NextToken)
+		}
+		from, found := slices.BinarySearchFunc(records, last, func(r T, sequence uint64) int {
+			return int(int64(r.common().Sequence) - int64(sequence))
+		})
+		if found {
+			from++
+		}
+		records = records[from:]
+	}
+	if p.MaxResults == nil {
+		return records, "", nil
+	}
+	size := *p.MaxResults
+	if size < smallest || size > largest {
+		return nil, "", api.Errorf("InvalidParameterValue", "Value ( %d ) for parameter maxResults is invalid. Expecting a value between %d and %d.", size, smallest, largest)
+	}
+	if len(records) <= int(size) {
+		return records, "", nil
+	}
+	records = records[:size]
+	last := records[size-1].common().Sequence
+	return records, base64.RawURLEncoding.EncodeToString(strconv.AppendUint(nil, last, 10)), nil
+}
+
+// yesNo is a boolean as filters compare it.
+func yesNo(b bool) []string { return []string{strconv.FormatBool(b)} }
+
+func one(value string) []string {
+	if value == "" {
+		return nil
+	}
+	return []string{value}
+}
