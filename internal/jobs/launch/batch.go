@@ -1,0 +1,334 @@
+package launch
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/stampmill/stampmill/internal/jobs"
+	"github.com/stampmill/stampmill/internal/jobs/cloud"
+	"github.com/stampmill/stampmill/internal/jobs/launch/ordinals"
+	"github.com/stampmill/stampmill/internal/jobs/ledger"
+	"github.com/stampmill/stampmill/internal/jobs/spec"
+)
+
+// thing names a batch's servers in tokens and tags.
+const thing = "servers"
+
+// TagFleet and TagImage are on every server of a fleet, beside the tags of its launch.
+const (
+	TagFleet = jobs.TagPrefix + "fleet"
+	TagImage = jobs.TagPrefix + "image"
+	// TagBatch names the batch's own incarnation: the other tags are its launch's.
+	TagBatch = jobs.TagPrefix + "batch"
+)
+
+// retriesPerRung bounds attempts that a spent token makes necessary.
+const retriesPerRung = 5
+
+// doubtLimit is how long servers that a token must have made may stay invisible; what appears later is the reaper's.
+const doubtLimit = 2 * time.Minute
+
+// BatchKind is the kind Batch: up to a hundred servers of a fleet, the child of a Launch.
+//
+// Each attempt is one RunInstances call: its place, its list of ordinals, its number and the digest of the user data are
+// saved before the call, so that whoever repeats it asks for the same under the same token. The server with launch index i
+// takes the list's ordinal i. What one place does not grant, the next is asked for with a new list under a new token; what
+// none grants is the result's to say.
+type BatchKind struct{ config Config }
+
+// NewBatch makes the kind Batch.
+func NewBatch(config Config) *BatchKind { return &BatchKind{config} }
+
+// Name is Batch.
+func (*BatchKind) Name() string { return BatchKindName }
+
+// Check says what is wrong with a spec.
+func (*BatchKind) Check(raw json.RawMessage) error {
+	_, err := spec.Decode[BatchSpec](raw)
+	return err
+}
+
+// Program opens a batch.
+func (k *BatchKind) Program(job *jobs.Job) (jobs.Program, error) {
+	s, err := spec.Read[BatchSpec](job.Spec)
+	if err != nil {
+		return nil, err
+	}
+	b := &batch{Config: k.config, spec: s, job: job}
+	if len(job.Data) > 0 {
+		if err := json.Unmarshal(job.Data, &b.progress); err != nil {
+			return nil, fmt.Errorf("the batch's progress: %w", err)
+		}
+	}
+	if b.progress.Run != job.Run {
+		b.progress = batchProgress{Run: job.Run}
+	}
+	if b.ordinals, err = s.set(); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+type batch struct {
+	Config
+	spec     BatchSpec
+	ordinals ordinals.Set
+	job      *jobs.Job
+	progress batchProgress
+}
+
+// batchProgress is a few hundred bytes: the attempt under way, and what the ones before achieved.
+type batchProgress struct {
+	Run      int          `json:"run"`
+	Launched ordinals.Set `json:"launched,omitzero"`
+	Rung     int          `json:"rung,omitempty"`    // of the batch's turned ladder
+	Retries  int          `json:"retries,omitempty"` // of this rung
+	Attempts int          `json:"attempts,omitempty"`
+	Attempt  *attempt     `json:"attempt,omitempty"` // under way
+	Shortage string       `json:"shortage,omitempty"`
+}
+
+// attempt is one call, saved before it is made.
+type attempt struct {
+	Rung     Rung         `json:"rung"`
+	Ordinals ordinals.Set `json:"ordinals"`
+	// UserData is the digest of the user data, and Key where it lies if it cannot be made again from the description alone.
+	UserData string `json:"userData,omitempty"`
+	Key      string `json:"key,omitempty"`
+	// Doubt is since when EC2 says that the token was used, and shows nothing that it made.
+	Doubt time.Time `json:"doubt,omitzero"`
+}
+
+// BatchResult is what a finished batch tells its launch.
+type BatchResult struct {
+	Launched ordinals.Set `json:"launched,omitzero"`
+	Missing  ordinals.Set `json:"missing,omitzero"`
+	// Shortage is why the last place granted no more.
+	Shortage string `json:"shortage,omitempty"`
+}
+
+func (b *batch) Steps() []jobs.Step { return []jobs.Step{{Name: "launch", Do: b.launch}} }
+
+func (b *batch) Undo() []jobs.Step {
+	return []jobs.Step{{Name: "terminate", Do: b.undo}, {Name: "forget", Do: b.forget}}
+}
+
+func (b *batch) Committed() bool { return false }
+func (b *batch) Data() any       { return b.progress }
+
+func (b *batch) Result() any {
+	result := BatchResult{Launched: b.progress.Launched, Missing: b.missing()}
+	if !result.Missing.Empty() {
+		result.Shortage = b.progress.Shortage
+	}
+	return result
+}
+
+func (b *batch) missing() ordinals.Set { return b.ordinals.Minus(b.progress.Launched) }
+
+// launch makes attempts until every ordinal has a server or no place is left to ask.
+func (b *batch) launch(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
+	stamp, err := loadStamp(ctx, b.Files, b.spec)
+	if err != nil {
+		return jobs.Move{}, err
+	}
+	ladder := stamp.Ladder.Turned(b.spec.Number)
+	for !b.missing().Empty() {
+		if turn.Job.Cancel == turn.Job.Run {
+			return jobs.Wait(time.Second, "its cancellation"), nil
+		}
+		if b.progress.Attempt == nil {
+			if b.progress.Rung >= len(ladder) {
+				turn.Note("no place is left to ask for %s", b.missing())
+				return jobs.Done(), nil
+			}
+			if err := b.begin(ctx, turn, stamp, ladder[b.progress.Rung]); err != nil {
+				return jobs.Move{}, err
+			}
+		}
+		if err := b.try(ctx, turn, stamp); err != nil {
+			return jobs.Move{}, err
+		}
+	}
+	return jobs.Done(), nil
+}
+
+// begin saves an attempt, the first included: everything that it will ask for.
+func (b *batch) begin(ctx context.Context, turn *jobs.Turn, stamp Stamp, rung Rung) error {
+	b.progress.Attempt = &attempt{Rung: rung, Ordinals: b.missing()}
+	if err := b.prepareUserData(ctx, turn, stamp); err != nil {
+		b.progress.Attempt = nil
+		return err
+	}
+	if b.progress.Attempts++; b.progress.Attempts == 1 {
+		return turn.Save(ctx)
+	}
+	return turn.NewAttempt(ctx, thing)
+}
+
+// try carries the attempt's call out and takes in what it gave.
+func (b *batch) try(ctx context.Context, turn *jobs.Turn, stamp Stamp) error {
+	a := b.progress.Attempt
+	data, err := b.userData(ctx, stamp)
+	if err != nil {
+		return err
+	}
+	request := stamp.request(a.Rung, a.Ordinals.Len())
+	request.Token, request.UserData = turn.Token(thing), data
+	request.InstanceTags = b.tags(turn, stamp)
+	request.VolumeTags = request.InstanceTags
+	instances, err := b.EC2(b.job.Target).Launch(ctx, request)
+	switch {
+	case err == nil:
+		return b.record(ctx, turn, stamp, instances, "")
+	case jobs.IsClass(err, jobs.Mismatch, jobs.NewAttempt):
+		return b.adopt(ctx, turn, stamp, err)
+	case jobs.IsClass(err, jobs.NextPool):
+		b.leave(turn, err.Error())
+		return turn.Save(ctx)
+	}
+	return err
+}
+
+// leave goes on to the next place.
+func (b *batch) leave(turn *jobs.Turn, why string) {
+	turn.Note("%s: %s", b.progress.Attempt.Rung, why)
+	b.progress.Shortage = fmt.Sprintf("%s: %s", b.progress.Attempt.Rung, why)
+	b.progress.Attempt = nil
+	b.progress.Rung++
+	b.progress.Retries = 0
+}
+
+// adopt looks by token after EC2 said that it is spent: what it made and what still lives is the attempt's.
+func (b *batch) adopt(ctx context.Context, turn *jobs.Turn, stamp Stamp, cause error) error {
+	found, err := b.EC2(b.job.Target).InstancesByToken(ctx, turn.Token(thing))
+	if err != nil {
+		return err
+	}
+	var living []cloud.Instance
+	for _, instance := range found {
+		if !gone(instance) {
+			living = append(living, instance)
+		}
+	}
+	if len(living) > 0 {
+		return b.record(ctx, turn, stamp, living, "adopted after "+cause.Error())
+	}
+	if len(found) == 0 && jobs.IsClass(cause, jobs.Mismatch) {
+		if b.progress.Attempt.Doubt.IsZero() {
+			b.progress.Attempt.Doubt = turn.Now()
+		}
+		if turn.Now().Sub(b.progress.Attempt.Doubt) < doubtLimit {
+			return &jobs.Error{Class: jobs.Propagating, Op: "find what the token made", Thing: turn.Token(thing), Err: cause}
+		}
+	}
+	if b.progress.Retries++; b.progress.Retries >= retriesPerRung {
+		b.leave(turn, cause.Error())
+	} else {
+		turn.Note("%s: a new attempt after: %v", b.progress.Attempt.Rung, cause)
+		b.progress.Attempt = nil
+	}
+	return turn.Save(ctx)
+}
+
+// record puts the servers into the ledger. What was asked for and not granted goes to the next place.
+func (b *batch) record(ctx context.Context, turn *jobs.Turn, stamp Stamp, instances []cloud.Instance, how string) error {
+	a := b.progress.Attempt
+	list := a.Ordinals.List()
+	var servers []ledger.Server
+	var granted []int
+	for _, instance := range instances {
+		if instance.LaunchIndex < 0 || instance.LaunchIndex >= len(list) || instance.ImageID != "" && instance.ImageID != stamp.AMI {
+			return jobs.Fatalf("launch servers", instance.ID, fmt.Sprintf("it has launch index %d and image %s; expected one of %d servers of %s",
+				instance.LaunchIndex, instance.ImageID, len(list), stamp.AMI), "what came back is not what was asked for")
+		}
+		server, err := b.server(turn, stamp, a.Rung, instance, list[instance.LaunchIndex])
+		if err != nil {
+			return err
+		}
+		servers = append(servers, server)
+		granted = append(granted, server.Ordinal)
+	}
+	if err := b.Ledger.PutServers(ctx, turn.Guard(), servers); err != nil {
+		return err
+	}
+	b.progress.Launched = b.progress.Launched.Plus(ordinals.Of(granted...))
+	turn.Note("%s: %d of %d servers%s", a.Rung, len(granted), len(list), because(how))
+	if len(granted) == len(list) {
+		b.progress.Attempt = nil
+		return turn.Save(ctx)
+	}
+	b.leave(turn, fmt.Sprintf("only %d of %d were granted", len(granted), len(list)))
+	return turn.Save(ctx)
+}
+
+func (b *batch) server(turn *jobs.Turn, stamp Stamp, rung Rung, instance cloud.Instance, ordinal int) (ledger.Server, error) {
+	server := ledger.Server{Fleet: b.spec.Fleet, Ordinal: ordinal, State: ledger.Launched, InstanceID: instance.ID, Image: stamp.Image,
+		AMI: stamp.AMI, Type: instance.Type, Zone: instance.Zone, SubnetID: instance.SubnetID, PrivateIP: instance.PrivateIP,
+		Spot: rung.Spot, Launched: instance.Launched, TargetGroups: stamp.TargetGroups}
+	if server.Launched.IsZero() {
+		server.Launched = turn.Now().UTC().Truncate(time.Second)
+	}
+	server.Job, server.Incarnation, _ = b.origin()
+	batch, err := stamp.batch(b.spec.Fleet, []int{ordinal}, "")
+	if err == nil {
+		server.Hostname = batch.Servers[0].Hostname
+	}
+	return server, err
+}
+
+// origin is the launch in whose name the batch works.
+func (b *batch) origin() (job, incarnation string, run int) {
+	if p := b.job.Parent; p != nil {
+		return p.ID, p.Incarnation, p.Run
+	}
+	return b.job.ID, b.job.Incarnation, b.job.Run
+}
+
+// tags are the same for the whole batch. Ours win over a user's.
+func (b *batch) tags(turn *jobs.Turn, stamp Stamp) map[string]string {
+	tags := map[string]string{}
+	for key, value := range stamp.Tags {
+		tags[key] = value
+	}
+	for key, value := range turn.Tags(thing) {
+		tags[key] = value
+	}
+	job, incarnation, run := b.origin()
+	tags[jobs.TagJob], tags[jobs.TagIncarnation], tags[jobs.TagRun] = job, incarnation, fmt.Sprint(run)
+	tags[TagFleet], tags[TagImage], tags[TagBatch] = b.spec.Fleet, stamp.Image, turn.Job.Incarnation
+	return tags
+}
+
+// undo terminates what this batch launched, recorded or not.
+func (b *batch) undo(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
+	return jobs.Unmake(ctx, turn, thing, func(ctx context.Context) (bool, error) {
+		tagged, err := b.EC2(b.job.Target).InstancesTagged(ctx, map[string]string{TagBatch: turn.Job.Incarnation}, everyState...)
+		if err != nil {
+			return false, err
+		}
+		doomed, leaving := living(tagged)
+		return len(doomed) == 0 && leaving == 0, terminate(ctx, b.EC2(b.job.Target), doomed)
+	})
+}
+
+// forget frees the ordinals. Only those that hold a server of this launch are this batch's to free.
+func (b *batch) forget(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
+	all, err := b.Ledger.Servers(ctx, b.spec.Fleet)
+	if err != nil {
+		return jobs.Move{}, err
+	}
+	_, incarnation, _ := b.origin()
+	var list []int
+	for _, server := range all {
+		if b.ordinals.Has(server.Ordinal) && server.Incarnation == incarnation {
+			list = append(list, server.Ordinal)
+		}
+	}
+	if len(list) == 0 {
+		return jobs.Done(), nil
+	}
+	return jobs.Done(), b.Ledger.DeleteServers(ctx, turn.Guard(), b.spec.Fleet, list)
+}

@@ -1,0 +1,140 @@
+package launch
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/stampmill/stampmill/internal/jobs"
+	"github.com/stampmill/stampmill/internal/jobs/cloud"
+	"github.com/stampmill/stampmill/internal/jobs/launch/ordinals"
+	"github.com/stampmill/stampmill/internal/jobs/ledger"
+)
+
+// pendingServers are those that have passed everything but the check that is under way.
+func (l *launch) pendingServers(ctx context.Context) ([]ledger.Server, error) {
+	pending := l.progress.Up.Minus(l.progress.Stage)
+	if pending.Empty() {
+		return nil, nil
+	}
+	return l.servers(ctx, pending)
+}
+
+// conclude ends a check once all servers passed it or their time is over; else it waits. Reasons tell, by ordinal, why a
+// server has not passed.
+func (l *launch) conclude(turn *jobs.Turn, pending []ledger.Server, what string, reasons map[int]string) jobs.Move {
+	p, now := &l.progress, turn.Now()
+	var left []ledger.Server
+	for _, server := range pending {
+		if !p.Stage.Has(server.Ordinal) {
+			left = append(left, server)
+		}
+	}
+	if len(left) > 0 && !l.late(now) {
+		return jobs.Wait(l.pause(now), "%d of %d servers: %s", len(left), p.Up.Len(), what)
+	}
+	for _, server := range left {
+		p.fail(server.Ordinal, server.InstanceID, fmt.Sprintf("%s: not within %s%s", what, l.spec.within(), because(reasons[server.Ordinal])))
+	}
+	turn.Note("%s: %d passed, %d did not", what, p.Stage.Len(), len(left))
+	p.Stage, p.Probes = ordinals.Set{}, nil
+	return jobs.Done()
+}
+
+// statusChecks waits for EC2's status checks.
+func (l *launch) statusChecks(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
+	pending, err := l.pendingServers(ctx)
+	if err != nil {
+		return jobs.Move{}, err
+	}
+	if len(pending) > 0 {
+		ok, err := l.ec2().StatusOK(ctx, ids(pending)...)
+		if err != nil {
+			return jobs.Move{}, err
+		}
+		var passed []int
+		for _, server := range pending {
+			if ok[server.InstanceID] {
+				passed = append(passed, server.Ordinal)
+			}
+		}
+		l.progress.Stage = l.progress.Stage.Plus(ordinals.Of(passed...))
+	}
+	return l.conclude(turn, pending, "status checks", nil), nil
+}
+
+// registerSize is how many targets a call names.
+const registerSize = 100
+
+// attach registers the servers that passed with the target groups. Registering twice is harmless.
+func (l *launch) attach(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
+	servers, err := l.servers(ctx, l.progress.Up)
+	if err != nil {
+		return jobs.Move{}, err
+	}
+	groups := l.TargetGroups(l.job.Target)
+	for _, arn := range l.progress.TargetGroups {
+		for list := ids(servers); len(list) > 0; {
+			n := min(len(list), registerSize)
+			if err := groups.Register(ctx, arn, list[:n]...); err != nil {
+				return jobs.Move{}, err
+			}
+			list = list[n:]
+		}
+	}
+	turn.Note("%d servers registered with %d target groups", len(servers), len(l.progress.TargetGroups))
+	return jobs.Done(), nil
+}
+
+// targetHealth waits until the servers are healthy in every target group.
+func (l *launch) targetHealth(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
+	pending, err := l.pendingServers(ctx)
+	if err != nil {
+		return jobs.Move{}, err
+	}
+	reasons := map[int]string{}
+	for _, arn := range l.progress.TargetGroups {
+		states, err := l.targetStates(ctx, arn, ids(pending))
+		if err != nil {
+			return jobs.Move{}, err
+		}
+		for _, server := range pending {
+			if state := states[server.InstanceID]; state.State != "healthy" {
+				reasons[server.Ordinal] = fmt.Sprintf("%s in %s%s", orWord(state.State, "not registered"), arn, because(state.Reason))
+			}
+		}
+	}
+	var passed []int
+	for _, server := range pending {
+		if _, waits := reasons[server.Ordinal]; !waits {
+			passed = append(passed, server.Ordinal)
+		}
+	}
+	l.progress.Stage = l.progress.Stage.Plus(ordinals.Of(passed...))
+	return l.conclude(turn, pending, "healthy in the target groups", reasons), nil
+}
+
+func (l *launch) targetStates(ctx context.Context, arn string, list []string) (map[string]cloud.TargetHealth, error) {
+	states := make(map[string]cloud.TargetHealth, len(list))
+	for len(list) > 0 {
+		n := min(len(list), registerSize)
+		found, err := l.TargetGroups(l.job.Target).Health(ctx, arn, list[:n]...)
+		if err != nil {
+			return nil, err
+		}
+		for _, state := range found {
+			states[state.InstanceID] = state
+		}
+		list = list[n:]
+	}
+	return states, nil
+}
+
+func ids(servers []ledger.Server) []string {
+	list := make([]string, 0, len(servers))
+	for _, server := range servers {
+		if server.InstanceID != "" {
+			list = append(list, server.InstanceID)
+		}
+	}
+	return list
+}

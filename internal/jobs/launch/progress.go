@@ -1,0 +1,93 @@
+package launch
+
+import (
+	"time"
+
+	"github.com/stampmill/stampmill/internal/jobs/launch/ordinals"
+	"github.com/stampmill/stampmill/internal/jobs/notify"
+)
+
+// progress is what a launch keeps between deliveries: sets of ordinals as ranges, whatever the fleet's size.
+type progress struct {
+	// Run is the run that it belongs to: a retry begins anew.
+	Run int `json:"run"`
+
+	Image        image    `json:"image,omitzero"`
+	Ladder       Ladder   `json:"ladder,omitempty"`
+	Groups       []string `json:"groups,omitempty"`
+	TargetGroups []string `json:"targetGroups,omitempty"`
+
+	Owned    bool         `json:"owned,omitempty"`
+	Existing ordinals.Set `json:"existing,omitzero"` // had a living server before
+	Planned  ordinals.Set `json:"planned,omitzero"`  // this launch's to fill
+	Batches  int          `json:"batches,omitempty"` // sent so far, in all rounds
+
+	Launched   ordinals.Set `json:"launched,omitzero"` // granted, and not known to be dead
+	LaunchedAt time.Time    `json:"launchedAt,omitzero"`
+	Watched    bool         `json:"watched,omitempty"` // all of Launched were seen running, or given up
+	Up         ordinals.Set `json:"up,omitzero"`       // passed every check so far
+	Stage      ordinals.Set `json:"stage,omitzero"`    // of Up: passed the check that is under way
+	Probes     []probe      `json:"probes,omitempty"`
+	ProbeRound int          `json:"probeRound,omitempty"`
+
+	Failures []Failure    `json:"failures,omitempty"` // the first ones
+	Failed   ordinals.Set `json:"failed,omitzero"`
+	Shortage string       `json:"shortage,omitempty"` // why places were not granted
+	Settled  bool         `json:"settled,omitempty"`
+	Report   string       `json:"report,omitempty"`
+	Notify   notify.State `json:"notify,omitzero"`
+}
+
+type image struct {
+	Ref      string `json:"ref"` // web@41, or the AMI
+	AMI      string `json:"ami"`
+	Platform string `json:"platform,omitempty"`
+}
+
+// Failure is a server that did not become healthy.
+type Failure struct {
+	Ordinal    int    `json:"ordinal"`
+	InstanceID string `json:"instance,omitempty"`
+	Reason     string `json:"reason"`
+}
+
+// MaxFailures is how many failures a result lists; the report has the rest's ordinals.
+const MaxFailures = 50
+
+// missing are the ordinals that still want a server.
+func (p *progress) missing() ordinals.Set { return p.Planned.Minus(p.Launched) }
+
+// fail notes servers that will not become healthy.
+func (p *progress) fail(ordinal int, instanceID, reason string) {
+	if p.Failed.Has(ordinal) {
+		return
+	}
+	p.Failed = p.Failed.Plus(ordinals.Of(ordinal))
+	p.Up = p.Up.Minus(ordinals.Of(ordinal))
+	p.mention(ordinal, instanceID, reason)
+}
+
+func (p *progress) mention(ordinal int, instanceID, reason string) {
+	if len(p.Failures) < MaxFailures {
+		if len(reason) > 300 {
+			reason = reason[:300] + "…"
+		}
+		p.Failures = append(p.Failures, Failure{Ordinal: ordinal, InstanceID: instanceID, Reason: reason})
+	}
+}
+
+// Result is what a finished launch tells.
+type Result struct {
+	Fleet string `json:"fleet"`
+	Image string `json:"image"`
+	AMI   string `json:"ami"`
+	Count int    `json:"count"`
+	// Before had a server before this launch; Launched are its own that are healthy; Missing have none.
+	Before   int          `json:"before"`
+	Launched ordinals.Set `json:"launched,omitzero"`
+	Missing  ordinals.Set `json:"missing,omitzero"`
+	Failures []Failure    `json:"failures,omitempty"`
+	Shortage string       `json:"shortage,omitempty"`
+	// Report is the key of the object in the bucket that lists every server.
+	Report string `json:"report,omitempty"`
+}

@@ -1,0 +1,277 @@
+package terminate
+
+import (
+	"context"
+	"time"
+
+	"github.com/stampmill/stampmill/internal/jobs"
+	"github.com/stampmill/stampmill/internal/jobs/launch/ordinals"
+	"github.com/stampmill/stampmill/internal/jobs/ledger"
+)
+
+const (
+	// registerSize is how many targets a call names, terminateSize how many instances (aws-facts "Launching").
+	registerSize  = 100
+	terminateSize = 1000
+)
+
+// chosen are the servers that still have an entry in the ledger.
+func (t *termination) chosen(ctx context.Context) ([]ledger.Server, error) {
+	all, err := t.Ledger.Servers(ctx, t.spec.Fleet)
+	if err != nil {
+		return nil, err
+	}
+	servers := all[:0:0]
+	for _, server := range all {
+		if t.progress.Chosen.Has(server.Ordinal) {
+			servers = append(servers, server)
+		}
+	}
+	return servers, nil
+}
+
+// attached are the instances by the target group that they were attached to.
+func attached(servers []ledger.Server) map[string][]string {
+	groups := map[string][]string{}
+	for _, server := range servers {
+		for _, arn := range server.TargetGroups {
+			if server.InstanceID != "" {
+				groups[arn] = append(groups[arn], server.InstanceID)
+			}
+		}
+	}
+	return groups
+}
+
+// deregister takes the servers out of their target groups.
+func (t *termination) deregister(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
+	servers, err := t.chosen(ctx)
+	if err != nil {
+		return jobs.Move{}, err
+	}
+	for arn, list := range attached(servers) {
+		err := inChunks(list, registerSize, func(ids []string) error {
+			return t.TargetGroups(t.progress.Target).Deregister(ctx, arn, ids...)
+		})
+		if err != nil && !jobs.IsClass(err, jobs.NotFound) { // a target group that is gone has let go of its servers
+			return jobs.Move{}, err
+		}
+		turn.Note("%d servers deregistered from %s", len(list), arn)
+	}
+	return jobs.Done(), nil
+}
+
+// drain waits until the target groups have let go of the servers' connections.
+func (t *termination) drain(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
+	servers, err := t.chosen(ctx)
+	if err != nil {
+		return jobs.Move{}, err
+	}
+	draining := 0
+	for arn, list := range attached(servers) {
+		err := inChunks(list, registerSize, func(ids []string) error {
+			states, err := t.TargetGroups(t.progress.Target).Health(ctx, arn, ids...)
+			for _, state := range states {
+				if state.State == "draining" {
+					draining++
+				}
+			}
+			return err
+		})
+		if err != nil && !jobs.IsClass(err, jobs.NotFound) {
+			return jobs.Move{}, err
+		}
+	}
+	limit := t.spec.Drain.Or(DefaultDrain)
+	waited := turn.Now().Sub(turn.StepSince())
+	switch {
+	case draining == 0:
+		return jobs.Done(), nil
+	case waited >= limit:
+		turn.Warn("%d servers were still draining after %s and are terminated all the same", draining, limit)
+		return jobs.Done(), nil
+	}
+	return jobs.Wait(min(10*time.Second, limit-waited), "%d servers to drain", draining), nil
+}
+
+// terminate asks EC2, a thousand servers a call, and keeps which were asked for: a throttled call does not repeat others.
+func (t *termination) terminate(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
+	servers, err := t.chosen(ctx)
+	if err != nil {
+		return jobs.Move{}, err
+	}
+	byOrdinal := map[int]string{}
+	for _, server := range servers {
+		if server.InstanceID != "" {
+			byOrdinal[server.Ordinal] = server.InstanceID
+		}
+	}
+	for _, chunk := range t.progress.Chosen.Minus(t.progress.Sent).Chunks(terminateSize) {
+		if turn.Job.Cancel == turn.Job.Run {
+			return jobs.Wait(time.Second, "its cancellation"), nil
+		}
+		var ids []string
+		for ordinal := range chunk.All() {
+			if id := byOrdinal[ordinal]; id != "" {
+				ids = append(ids, id)
+			}
+		}
+		if len(ids) > 0 {
+			if err := t.EC2(t.progress.Target).Terminate(ctx, ids...); err != nil && !jobs.IsClass(err, jobs.NotFound) {
+				return jobs.Move{}, err
+			}
+		}
+		t.progress.Sent = t.progress.Sent.Plus(chunk)
+		if err := turn.Save(ctx); err != nil {
+			return jobs.Move{}, err
+		}
+	}
+	return jobs.Done(), nil
+}
+
+// gone forgets servers as EC2 says that they are terminated. A server that EC2 does not know may not have propagated: it
+// is asked for until the propagation limit after its launch.
+func (t *termination) gone(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
+	servers, err := t.chosen(ctx)
+	if err != nil {
+		return jobs.Move{}, err
+	}
+	states, err := t.states(ctx, servers)
+	if err != nil {
+		return jobs.Move{}, err
+	}
+	var finished []int
+	var again []string
+	for _, server := range servers {
+		state, seen := states[server.InstanceID]
+		switch {
+		case server.InstanceID == "", state == "terminated", !seen && turn.Now().Sub(server.Launched) >= jobs.PropagationLimit:
+			finished = append(finished, server.Ordinal)
+		case state != "shutting-down":
+			again = append(again, server.InstanceID) // EC2 did not know it, or somebody's stop came between
+		}
+	}
+	if len(finished) > 0 {
+		if err := t.Ledger.DeleteServers(ctx, turn.Guard(), t.spec.Fleet, finished); err != nil {
+			return jobs.Move{}, err
+		}
+		t.progress.Gone = t.progress.Gone.Plus(ordinals.Of(finished...))
+		t.progress.Left -= len(finished)
+		if err := turn.Save(ctx); err != nil {
+			return jobs.Move{}, err
+		}
+	}
+	if left := len(servers) - len(finished); left > 0 {
+		err := inChunks(again, terminateSize, func(ids []string) error { return t.EC2(t.progress.Target).Terminate(ctx, ids...) })
+		if err != nil && !jobs.IsClass(err, jobs.NotFound) {
+			return jobs.Move{}, err
+		}
+		return jobs.Wait(5*time.Second, "%d servers to be terminated", left), nil
+	}
+	t.progress.Gone = t.progress.Chosen
+	return jobs.Done(), nil
+}
+
+func (t *termination) states(ctx context.Context, servers []ledger.Server) (map[string]string, error) {
+	var ids []string
+	for _, server := range servers {
+		if server.InstanceID != "" {
+			ids = append(ids, server.InstanceID)
+		}
+	}
+	states := make(map[string]string, len(ids))
+	err := inChunks(ids, terminateSize, func(ids []string) error {
+		instances, err := t.EC2(t.progress.Target).Instances(ctx, ids...)
+		for _, instance := range instances {
+			states[instance.ID] = instance.State
+		}
+		return err
+	})
+	return states, err
+}
+
+// record lowers the fleet's count where the spec names one.
+func (t *termination) record(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
+	if t.spec.To == nil && !t.spec.All {
+		return jobs.Done(), nil
+	}
+	fleet, known, err := t.Ledger.GetFleet(ctx, t.spec.Fleet)
+	if err != nil || !known {
+		return jobs.Done(), err
+	}
+	fleet.Count, fleet.Updated = 0, turn.Now()
+	if t.spec.To != nil {
+		fleet.Count = *t.spec.To
+	}
+	return jobs.Done(), t.Ledger.PutFleet(ctx, turn.Guard(), fleet)
+}
+
+// release gives the fleet to the next in line. A fleet that lost all its servers is forgotten, unless somebody waits for it.
+func (t *termination) release(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
+	fleet, known, err := t.Ledger.GetFleet(ctx, t.spec.Fleet)
+	if err != nil {
+		return jobs.Move{}, err
+	}
+	if !known {
+		return jobs.Done(), nil // forgotten by a delivery before this one
+	}
+	waiting := false
+	for _, job := range fleet.Line {
+		waiting = waiting || job != turn.Job.ID
+	}
+	if t.spec.All && !waiting {
+		servers, err := t.Ledger.Servers(ctx, t.spec.Fleet)
+		if err != nil {
+			return jobs.Move{}, err
+		}
+		if len(servers) == 0 {
+			return jobs.Done(), t.Ledger.DeleteFleet(ctx, turn.Guard(), t.spec.Fleet)
+		}
+	}
+	return t.leave(ctx, turn)
+}
+
+// unmark takes the marks of servers that EC2 was not asked to terminate back.
+func (t *termination) unmark(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
+	if !t.progress.Owned || t.progress.Chosen.Empty() {
+		return jobs.Done(), nil
+	}
+	servers, err := t.chosen(ctx)
+	if err != nil {
+		return jobs.Move{}, err
+	}
+	var spared []ledger.Server
+	var list []int
+	for _, server := range servers {
+		if server.State == ledger.Leaving && !t.progress.Sent.Has(server.Ordinal) {
+			server.State = ledger.Launched
+			spared, list = append(spared, server), append(list, server.Ordinal)
+		}
+	}
+	if len(spared) == 0 {
+		return jobs.Done(), nil
+	}
+	turn.Warn("not terminated: %s; they may be deregistered from their target groups", ordinals.Of(list...))
+	return jobs.Done(), t.Ledger.PutServers(ctx, turn.Guard(), spared)
+}
+
+// leave gives the fleet up, or the place in the line.
+func (t *termination) leave(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
+	_, known, err := t.Ledger.GetFleet(ctx, t.spec.Fleet)
+	if err != nil || !known {
+		return jobs.Done(), err
+	}
+	return jobs.Done(), t.Ledger.Release(ctx, turn.Guard(), t.spec.Fleet, turn.Job.ID)
+}
+
+// inChunks calls do with at most size ids at a time.
+func inChunks(ids []string, size int, do func([]string) error) error {
+	for len(ids) > 0 {
+		n := min(len(ids), size)
+		if err := do(ids[:n]); err != nil {
+			return err
+		}
+		ids = ids[n:]
+	}
+	return nil
+}
