@@ -62,9 +62,6 @@ func (l *launch) statusChecks(ctx context.Context, turn *jobs.Turn) (jobs.Move, 
 	return l.conclude(turn, pending, "status checks", nil), nil
 }
 
-// registerSize is how many targets a call names.
-const registerSize = 100
-
 // attach registers the servers that passed with the target groups. Registering twice is harmless.
 func (l *launch) attach(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
 	servers, err := l.servers(ctx, l.progress.Up)
@@ -73,12 +70,8 @@ func (l *launch) attach(ctx context.Context, turn *jobs.Turn) (jobs.Move, error)
 	}
 	groups := l.TargetGroups(l.job.Target)
 	for _, arn := range l.progress.TargetGroups {
-		for list := ids(servers); len(list) > 0; {
-			n := min(len(list), registerSize)
-			if err := groups.Register(ctx, arn, list[:n]...); err != nil {
-				return jobs.Move{}, err
-			}
-			list = list[n:]
+		if err := groups.Register(ctx, arn, ids(servers)...); err != nil {
+			return jobs.Move{}, err
 		}
 	}
 	turn.Note("%d servers registered with %d target groups", len(servers), len(l.progress.TargetGroups))
@@ -113,20 +106,17 @@ func (l *launch) targetHealth(ctx context.Context, turn *jobs.Turn) (jobs.Move, 
 	return l.conclude(turn, pending, "healthy in the target groups", reasons), nil
 }
 
+// targetStates asks for the group's servers by id; an empty list would mean all of them.
 func (l *launch) targetStates(ctx context.Context, arn string, list []string) (map[string]cloud.TargetHealth, error) {
 	states := make(map[string]cloud.TargetHealth, len(list))
-	for len(list) > 0 {
-		n := min(len(list), registerSize)
-		found, err := l.TargetGroups(l.job.Target).Health(ctx, arn, list[:n]...)
-		if err != nil {
-			return nil, err
-		}
-		for _, state := range found {
-			states[state.InstanceID] = state
-		}
-		list = list[n:]
+	if len(list) == 0 {
+		return states, nil
 	}
-	return states, nil
+	found, err := l.TargetGroups(l.job.Target).Health(ctx, arn, list...)
+	for _, state := range found {
+		states[state.InstanceID] = state
+	}
+	return states, err
 }
 
 func ids(servers []ledger.Server) []string {

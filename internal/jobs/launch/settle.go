@@ -57,12 +57,8 @@ func (l *launch) accept(ctx context.Context, turn *jobs.Turn) (jobs.Move, error)
 // detach deregisters servers from target groups; those that are not registered are no error.
 func detach(ctx context.Context, groups TargetGroups, arns, list []string) error {
 	for _, arn := range arns {
-		for rest := list; len(rest) > 0; {
-			n := min(len(rest), registerSize)
-			if err := groups.Deregister(ctx, arn, rest[:n]...); err != nil && !jobs.IsClass(err, jobs.NotFound) {
-				return err
-			}
-			rest = rest[n:]
+		if err := groups.Deregister(ctx, arn, list...); err != nil && !jobs.IsClass(err, jobs.NotFound) {
+			return err
 		}
 	}
 	return nil

@@ -9,11 +9,8 @@ import (
 	"github.com/stampmill/stampmill/internal/jobs/ledger"
 )
 
-const (
-	// registerSize is how many targets a call names, terminateSize how many instances (aws-facts "Launching").
-	registerSize  = 100
-	terminateSize = 1000
-)
+// terminateSize is how many instances a call names (aws-facts "Launching").
+const terminateSize = 1000
 
 // chosen are the servers that still have an entry in the ledger.
 func (t *termination) chosen(ctx context.Context) ([]ledger.Server, error) {
@@ -50,9 +47,7 @@ func (t *termination) deregister(ctx context.Context, turn *jobs.Turn) (jobs.Mov
 		return jobs.Move{}, err
 	}
 	for arn, list := range attached(servers) {
-		err := inChunks(list, registerSize, func(ids []string) error {
-			return t.TargetGroups(t.progress.Target).Deregister(ctx, arn, ids...)
-		})
+		err := t.TargetGroups(t.progress.Target).Deregister(ctx, arn, list...)
 		if err != nil && !jobs.IsClass(err, jobs.NotFound) { // a target group that is gone has let go of its servers
 			return jobs.Move{}, err
 		}
@@ -69,15 +64,12 @@ func (t *termination) drain(ctx context.Context, turn *jobs.Turn) (jobs.Move, er
 	}
 	draining := 0
 	for arn, list := range attached(servers) {
-		err := inChunks(list, registerSize, func(ids []string) error {
-			states, err := t.TargetGroups(t.progress.Target).Health(ctx, arn, ids...)
-			for _, state := range states {
-				if state.State == "draining" {
-					draining++
-				}
+		states, err := t.TargetGroups(t.progress.Target).Health(ctx, arn, list...)
+		for _, state := range states {
+			if state.State == "draining" {
+				draining++
 			}
-			return err
-		})
+		}
 		if err != nil && !jobs.IsClass(err, jobs.NotFound) {
 			return jobs.Move{}, err
 		}
