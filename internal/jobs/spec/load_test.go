@@ -57,7 +57,7 @@ func TestEachProblemIsReportedWhereItStandsWithWhatToDo(t *testing.T) {
 		{head + "  types: !!str a\n", "5:10: YAML tags such as !!str are not used here; remove the tag; quotes make a value a text"},
 		{head + "  types: [a\n  size: 1\n", "6:3: expected YAML: ',' or ']' must be specified; correct the syntax here or just before"},
 		{head + "\tsize: 1\n", "5:1: expected YAML: found character '\\t' that cannot start any token; indent with spaces"},
-		{"kind: Toy\nname: web\nspec: {from: ${var.a}, on: true}\n", "3:22: expected YAML: ',' or '}' must be specified; inside { } and [ ], a text with ${…} needs quotes"},
+		{"kind: Toy\nname: web\nspec: {from: ${var.a}, on: true}\n", "3:15: expected YAML: ',' or '}' must be specified; inside { } and [ ], a text with ${…} needs quotes"},
 		{"- a\n", "1:1: expected a document with kind, name and spec, found a list; begin with kind: and name:"},
 		{"# nothing\n", "1:1: expected a document, found an empty file; begin with kind: and name:"},
 		{"{\"kind\": \"Toy\",\n \"name\": \"web\",\n \"spec\": {\"from\": \"a\", \"count\": \"x\"}}", `3:33: spec.count: expected a whole number, found the text "x"`},

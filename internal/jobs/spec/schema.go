@@ -29,13 +29,33 @@ func (r Registry) Schema(kind string) ([]byte, error) {
 		return nil, fmt.Errorf("there is no kind %s; %s", kind, suggest(kind, r.Names()))
 	}
 	b := newSchemaBuilder(BuiltinComments())
-	root := b.structure(t)
-	return b.finish(kind+"'s spec", root)
+	return b.finish(kind+"'s spec", b.structure(t))
+}
+
+// Schemas are all schemas as they are published, by file name: one a kind, message and document.
+func (r Registry) Schemas(comments Comments) (map[string][]byte, error) {
+	all := map[string][]byte{}
+	for _, kind := range r.Names() {
+		b := newSchemaBuilder(comments)
+		schema, err := b.finish(kind+"'s spec", b.structure(r[kind]))
+		if err != nil {
+			return nil, err
+		}
+		all[strings.ToLower(kind)] = schema
+	}
+	var err error
+	if all["message"], err = r.messageSchema(comments); err != nil {
+		return nil, err
+	}
+	all["document"], err = r.documentSchema(comments)
+	return all, err
 }
 
 // MessageSchema is the JSON Schema of what anybody may send to the queues: a submission, a cancel, a retry.
-func (r Registry) MessageSchema() ([]byte, error) {
-	b := newSchemaBuilder(BuiltinComments())
+func (r Registry) MessageSchema() ([]byte, error) { return r.messageSchema(BuiltinComments()) }
+
+func (r Registry) messageSchema(comments Comments) ([]byte, error) {
+	b := newSchemaBuilder(comments)
 	submit := b.envelope(r, map[string]any{
 		"schema": map[string]any{"const": 1, "description": "The version of this schema."},
 		"type":   map[string]any{"const": "submit"},
@@ -56,8 +76,10 @@ func (r Registry) MessageSchema() ([]byte, error) {
 }
 
 // DocumentSchema is the JSON Schema of one document of a spec file, for editors.
-func (r Registry) DocumentSchema() ([]byte, error) {
-	b := newSchemaBuilder(BuiltinComments())
+func (r Registry) DocumentSchema() ([]byte, error) { return r.documentSchema(BuiltinComments()) }
+
+func (r Registry) documentSchema(comments Comments) ([]byte, error) {
+	b := newSchemaBuilder(comments)
 	return b.finish("A Stampmill spec file", b.envelope(r, map[string]any{}, []string{"kind", "name"}))
 }
 

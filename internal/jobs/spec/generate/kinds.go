@@ -1,0 +1,17 @@
+package main
+
+import (
+	"github.com/stampmill/stampmill/internal/jobs/launch"
+	"github.com/stampmill/stampmill/internal/jobs/ping"
+	"github.com/stampmill/stampmill/internal/jobs/spec"
+	"github.com/stampmill/stampmill/internal/jobs/terminate"
+)
+
+// kinds are the kinds that are documented.
+func kinds() spec.Registry {
+	all := spec.Registry{}
+	all.Register("Launch", launch.Spec{})
+	all.Register("Ping", ping.Spec{})
+	all.Register("Terminate", terminate.Spec{})
+	return all
+}
