@@ -26,8 +26,14 @@ var BuiltinComments = sync.OnceValue(func() Comments {
 	return comments
 })
 
-// ofType is a type's comment, as a sentence about what specs write.
-func (c Comments) ofType(t reflect.Type) string { return c[typeKey(t)] }
+// ofType is a type's comment; where specs know the type by another name, with that name.
+func (c Comments) ofType(t reflect.Type, name string) string {
+	text := c[typeKey(t)]
+	if rest, ok := strings.CutPrefix(text, t.Name()+" "); ok && name != "" {
+		return name + " " + rest
+	}
+	return text
+}
 
 // ofField is a field's comment, with the name that specs write instead of Go's.
 func (c Comments) ofField(f field) string {

@@ -12,7 +12,7 @@ import (
 
 // envelope is what stands around every kind's spec.
 type envelope struct {
-	// Kind is what sort of job it is.
+	// Kind is the sort of job.
 	Kind string `json:"kind" required:"true" example:"Bake"`
 	// Name is the image's for Bake, the fleet's for Launch.
 	Name string `json:"name" required:"true" example:"web"`

@@ -18,14 +18,14 @@ func (r Registry) WriteReference(w io.Writer, comments Comments) error {
 	ref.table(reflect.TypeFor[envelope]())
 	for _, kind := range r.Names() {
 		ref.print("## %s\n\n", kind)
-		ref.paragraph(comments.ofType(r[kind]))
+		ref.paragraph(comments.ofType(r[kind], kind))
 		ref.section(r[kind], "spec")
 	}
 	ref.print("## Values\n\n")
 	for _, t := range r.Types() {
 		if t.PkgPath() == typeOfStored.PkgPath() && t != typeOfStored && t != reflect.TypeFor[envelope]() && t.Name() != "Row" {
 			ref.print("### %s\n\n", t.Name())
-			ref.paragraph(comments.ofType(t))
+			ref.paragraph(comments.ofType(t, ""))
 			if t.Kind() == reflect.Struct && !has(t, scalarType) {
 				ref.table(t)
 			}
@@ -62,7 +62,7 @@ func (r *reference) section(t reflect.Type, path string) {
 		}
 		below := path + "." + f.name + suffix
 		r.print("### `%s`\n\n", below)
-		r.paragraph(r.comments.ofType(inner))
+		r.paragraph(r.comments.ofType(inner, f.name))
 		r.section(inner, below)
 	}
 }

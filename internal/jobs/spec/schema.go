@@ -29,7 +29,7 @@ func (r Registry) Schema(kind string) ([]byte, error) {
 		return nil, fmt.Errorf("there is no kind %s; %s", kind, suggest(kind, r.Names()))
 	}
 	b := newSchemaBuilder(BuiltinComments())
-	return b.finish(kind+"'s spec", b.structure(t))
+	return b.finish(kind+"'s spec", b.structure(t, kind))
 }
 
 // Schemas are all schemas as they are published, by file name: one a kind, message and document.
@@ -37,7 +37,7 @@ func (r Registry) Schemas(comments Comments) (map[string][]byte, error) {
 	all := map[string][]byte{}
 	for _, kind := range r.Names() {
 		b := newSchemaBuilder(comments)
-		schema, err := b.finish(kind+"'s spec", b.structure(r[kind]))
+		schema, err := b.finish(kind+"'s spec", b.structure(r[kind], kind))
 		if err != nil {
 			return nil, err
 		}
@@ -83,6 +83,15 @@ func (r Registry) documentSchema(comments Comments) ([]byte, error) {
 	return b.finish("A Stampmill spec file", b.envelope(r, map[string]any{}, []string{"kind", "name"}))
 }
 
+// kind refers to a kind's spec, under the kind's name.
+func (b *schemaBuilder) kind(t reflect.Type, kind string) map[string]any {
+	if _, ok := b.names[t]; !ok {
+		b.names[t] = kind
+		b.defs[kind] = b.structure(t, kind)
+	}
+	return map[string]any{"$ref": "#/$defs/" + kind}
+}
+
 type schemaBuilder struct {
 	comments Comments
 	defs     map[string]any
@@ -105,7 +114,7 @@ func (b *schemaBuilder) finish(title string, root map[string]any) ([]byte, error
 
 // envelope is the object around the spec; the kind decides which spec belongs into it.
 func (b *schemaBuilder) envelope(r Registry, extra map[string]any, required []string) map[string]any {
-	o := b.structure(reflect.TypeFor[envelope]())
+	o := b.structure(reflect.TypeFor[envelope](), "")
 	properties := o["properties"].(map[string]any)
 	for name, pattern := range map[string]string{"name": namePattern.String(), "region": regionPattern.String(),
 		"role": rolePattern.String(), "key": keyPattern.String()} {
@@ -122,7 +131,7 @@ func (b *schemaBuilder) envelope(r Registry, extra map[string]any, required []st
 	for _, kind := range r.Names() {
 		kinds = append(kinds, map[string]any{
 			"if":   map[string]any{"properties": map[string]any{"kind": map[string]any{"const": kind}}},
-			"then": map[string]any{"properties": map[string]any{"spec": b.of(r[kind], "")}},
+			"then": map[string]any{"properties": map[string]any{"spec": b.kind(r[kind], kind)}},
 		})
 	}
 	if len(kinds) > 0 {
@@ -220,14 +229,15 @@ func (b *schemaBuilder) define(t reflect.Type) string {
 		return name
 	}
 	name := t.Name()
-	for other, taken := range b.names {
-		if taken == name && other != t {
-			name = strings.ToUpper(pkgName(t)[:1]) + pkgName(t)[1:] + t.Name()
-		}
+	if name == "Spec" { // another package's, such as notify's
+		name = strings.ToUpper(pkgName(t)[:1]) + pkgName(t)[1:]
+	}
+	if _, taken := b.defs[name]; taken {
+		name = strings.ToUpper(pkgName(t)[:1]) + pkgName(t)[1:] + t.Name()
 	}
 	b.names[t] = name
 	b.defs[name] = map[string]any{} // while its own fields may refer to it
-	full := b.structure(t)
+	full := b.structure(t, "")
 	if has(t, shorthandType) {
 		forms := []any{}
 		for _, short := range shortSchemas(t) {
@@ -256,7 +266,7 @@ func pkgName(t reflect.Type) string {
 	return path[strings.LastIndexByte(path, '/')+1:]
 }
 
-func (b *schemaBuilder) structure(t reflect.Type) map[string]any {
+func (b *schemaBuilder) structure(t reflect.Type, name string) map[string]any {
 	properties := map[string]any{}
 	var required []string
 	for _, f := range fieldsOf(t) {
@@ -269,7 +279,7 @@ func (b *schemaBuilder) structure(t reflect.Type) map[string]any {
 			required = append(required, f.name)
 		}
 	}
-	return object(properties, required, b.comments.ofType(t))
+	return object(properties, required, b.comments.ofType(t, name))
 }
 
 func object(properties map[string]any, required []string, description string) map[string]any {
