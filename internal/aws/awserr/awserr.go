@@ -231,8 +231,11 @@ func Mixed(codes []string) jobs.Class {
 	return jobs.Unknown
 }
 
-// mutates reports whether an operation may change something. An unknown one may.
+// mutates reports whether an operation may change something. What came of no call changed nothing.
 func mutates(operation string) bool {
+	if operation == "" {
+		return false
+	}
 	for _, prefix := range []string{"Describe", "Get", "List", "Query", "Scan", "BatchGet", "Head", "Receive", "TransactGet"} {
 		if strings.HasPrefix(operation, prefix) {
 			return false

@@ -85,17 +85,11 @@ type Regional struct {
 
 // New reads the environment and the configuration. It calls nobody.
 func New(c Config) (*Clients, error) {
-	transport := c.Transport
-	var client aws.HTTPClient = awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
+	pooled := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
 		t.MaxIdleConns = 512
 		t.MaxIdleConnsPerHost = 128
 	})
-	if transport != nil {
-		client = &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error {
-			return http.ErrUseLastResponse
-		}}
-	}
-	options := []func(*config.LoadOptions) error{config.WithHTTPClient(client)}
+	options := []func(*config.LoadOptions) error{config.WithHTTPClient(pooled)}
 	if c.Region != "" {
 		options = append(options, config.WithRegion(c.Region))
 	}
@@ -108,6 +102,11 @@ func New(c Config) (*Clients, error) {
 	}
 	if base.Region == "" {
 		return nil, fmt.Errorf("AWS configuration: no region: set AWS_REGION, or region in ~/.aws/config")
+	}
+	if c.Transport != nil {
+		base.HTTPClient = &http.Client{Transport: c.Transport, CheckRedirect: func(*http.Request, []*http.Request) error {
+			return http.ErrUseLastResponse
+		}}
 	}
 	if c.Endpoint != "" {
 		base.BaseEndpoint = aws.String(c.Endpoint)
