@@ -62,7 +62,7 @@ func (s *Service) createImage(c *call, in *createImageInput) (any, error) {
 	}
 	c.shared.images.put(image)
 	s.armImage(image)
-	s.imageChanged(image)
+	s.changed = true
 	s.capture(i, snapshots, !in.NoReboot)
 	return imageIDXML{image.ID}, nil
 }
@@ -124,17 +124,11 @@ func (s *Service) imageDevices(c *call, i *instanceRecord, image *imageRecord, a
 // and before the next boot.
 func (s *Service) capture(i *instanceRecord, snapshots []*snapshotRecord, reboot bool) {
 	m := s.machineOf(i.ID)
-	if m == nil {
-		for _, snapshot := range snapshots {
-			s.captured(snapshot)
+	if m == nil || !reboot {
+		if m != nil {
+			s.keepDisks(i, m.Disks())
 		}
-		return
-	}
-	if !reboot {
-		s.keepDisks(i, m.Disks())
-		for _, snapshot := range snapshots {
-			s.captured(snapshot)
-		}
+		s.captureAll(snapshots)
 		return
 	}
 	s.after(func() { s.background.run(func() { s.captureWithReboot(i, snapshots) }) })
@@ -146,24 +140,30 @@ func (s *Service) captureWithReboot(i *instanceRecord, snapshots []*snapshotReco
 	s.mu.Lock()
 	m := p.machine
 	s.mu.Unlock()
-	if m != nil {
-		m.PowerOff(false)
+	if m == nil {
+		s.locked(func() { s.captureAll(snapshots) })
+		return
 	}
+	m.PowerOff(false)
 	s.lock()
-	if m != nil {
-		s.keepDisks(i, m.Disks())
-	}
-	for _, snapshot := range snapshots {
-		s.captured(snapshot)
-	}
-	again := m != nil && i.State == stateRunning
+	s.keepDisks(i, m.Disks())
+	s.captureAll(snapshots)
+	again := i.State == stateRunning
 	if again {
 		i.StatusOK = time.Now().Add(s.env.Scale(s.options.StatusChecks))
-		s.saveInstance(i)
+	} else {
+		p.machine, i.Console, i.ConsoleAt = nil, m.Console(), time.Now()
 	}
+	s.saveInstance(i)
 	s.unlock()
 	if again {
 		m.PowerOn()
+	}
+}
+
+func (s *Service) captureAll(snapshots []*snapshotRecord) {
+	for _, snapshot := range snapshots {
+		s.captured(snapshot)
 	}
 }
 
@@ -223,7 +223,7 @@ func (s *Service) copyImage(c *call, in *copyImageInput) (any, error) {
 	}
 	c.shared.images.put(image)
 	s.armImage(image)
-	s.imageChanged(image)
+	s.changed = true
 	if in.ClientToken != "" {
 		s.tables.tokens.Put(key, &tokenRecord{Digest: digest, IDs: []string{image.ID}, At: c.now})
 	}

@@ -36,7 +36,18 @@ type bundle struct {
 	*sdk.Client
 	service *Service
 	host    *fakeHost
-	events  *[]api.Event
+	events  *eventLog
+}
+
+type eventLog struct {
+	mu  sync.Mutex
+	all []api.Event
+}
+
+func (l *eventLog) add(e api.Event) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.all = append(l.all, e)
 }
 
 type transport struct{ service api.Service }
@@ -77,12 +88,16 @@ func start(t *testing.T, settings ...setting) *bundle {
 
 func startOn(t *testing.T, store *state.Store, settings ...setting) *bundle {
 	t.Helper()
-	b := &bundle{host: &fakeHost{}, events: &[]api.Event{}}
-	env := &api.Env{Store: store, Speed: 1, Seed: 1, Emit: func(e api.Event) { *b.events = append(*b.events, e) }}
-	options := Options{DecodeDisk: func(raw []byte) (machine.Disk, error) {
-		disk := &fakeDisk{}
-		return disk, json.Unmarshal(raw, &disk.files)
-	}}
+	b := &bundle{host: &fakeHost{}, events: &eventLog{}}
+	env := &api.Env{Store: store, Speed: 1, Seed: 1, Emit: b.events.add}
+	options := Options{
+		BaseDisk:  func(string, string) machine.Disk { return &fakeDisk{} },
+		EmptyDisk: func() machine.Disk { return &fakeDisk{} },
+		DecodeDisk: func(raw []byte) (machine.Disk, error) {
+			disk := &fakeDisk{}
+			return disk, json.Unmarshal(raw, &disk.files)
+		},
+	}
 	for _, set := range settings {
 		set(env, &options)
 	}
@@ -171,10 +186,7 @@ type fakeHost struct {
 func (h *fakeHost) New(c machine.Config) machine.Machine {
 	m := &fakeMachine{config: c, disks: map[string]*fakeDisk{}}
 	for device, disk := range c.Disks {
-		m.disks[device] = &fakeDisk{}
-		if disk != nil {
-			m.disks[device] = disk.(*fakeDisk)
-		}
+		m.disks[device] = disk.(*fakeDisk)
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -79,7 +79,7 @@ func TestAnInstanceRunsStopsStartsAndEnds(t *testing.T) {
 		_, err := b.DescribeInstances(ctx, &sdk.DescribeInstancesInput{InstanceIds: []string{id}})
 		wantCode(t, err, "InvalidInstanceID.NotFound")
 		var states []any
-		for _, e := range *b.events {
+		for _, e := range b.events.all {
 			states = append(states, e.Detail["state"])
 		}
 		want := "[pending running stopping stopped pending running shutting-down terminated]"

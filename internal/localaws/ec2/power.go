@@ -67,7 +67,14 @@ func (s *Service) machineConfig(i *instanceRecord, p *power) machine.Config {
 	}
 	disks := map[string]machine.Disk{}
 	for _, attached := range i.Volumes {
-		disks[attached.Device] = s.takeContent(attached.VolumeID)
+		disk := s.takeContent(attached.VolumeID)
+		switch {
+		case disk == nil && attached.Device == i.RootDevice:
+			disk = s.options.BaseDisk(i.Distribution, i.Architecture)
+		case disk == nil:
+			disk = s.options.EmptyDisk()
+		}
+		disks[attached.Device] = disk
 	}
 	return machine.Config{
 		Identity: machine.Identity{
@@ -85,6 +92,7 @@ func (s *Service) machineConfig(i *instanceRecord, p *power) machine.Config {
 		Speed:         max(1, s.env.Speed),
 		Network:       s.env.Roundtrip,
 		PoweredOff:    func() { s.background.run(func() { s.serverShutDown(i) }) },
+		Changed:       func() { s.keepRunning(i, p) },
 	}
 }
 
@@ -185,7 +193,7 @@ func (c *content) MarshalJSON() ([]byte, error) {
 func (c *content) UnmarshalJSON(raw []byte) error { return json.Unmarshal(raw, &c.encoded) }
 
 // takeContent is a disk with the content of the volume or snapshot; nil for one that has none yet: a blank volume, or the
-// root of a public AMI, which the machine makes itself.
+// root of a public AMI.
 func (s *Service) takeContent(id string) machine.Disk {
 	c, ok := s.tables.contents.Get(id)
 	if !ok {
@@ -214,6 +222,16 @@ func (s *Service) keepDisks(i *instanceRecord, disks map[string]machine.Disk) {
 		if disk := disks[attached.Device]; disk != nil {
 			s.tables.contents.Put(attached.VolumeID, &content{disk: disk.Fork()})
 		}
+	}
+}
+
+// keepRunning stores what a running machine's disks hold, so that a kill of the endpoint is no more than a crash of its
+// servers.
+func (s *Service) keepRunning(i *instanceRecord, p *power) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p.machine != nil {
+		s.keepDisks(i, p.machine.Disks())
 	}
 }
 

@@ -50,7 +50,10 @@ type Options struct {
 	ResolveParameter func(account, region, name string) (string, error)
 	// KMSKeyUsable says whether a key can encrypt; nil accepts every well-formed key that the control "bad-kms-keys" does not name.
 	KMSKeyUsable func(account, region, key string) bool
-	// DecodeDisk reads what Disk.Encode wrote. Needed with a state file.
+	// BaseDisk is the root disk of a public AMI, EmptyDisk a blank volume, and DecodeDisk reads what Disk.Encode wrote.
+	// Default: those of package machine.
+	BaseDisk   func(distribution, architecture string) machine.Disk
+	EmptyDisk  func() machine.Disk
 	DecodeDisk func([]byte) (machine.Disk, error)
 }
 
@@ -75,6 +78,9 @@ func (o Options) withDefaults() Options {
 	set(&o.CopyMax, 10*time.Minute)
 	set(&o.NameReserved, time.Minute)
 	set(&o.TokenKept, 48*time.Hour)
+	if o.BaseDisk == nil {
+		o.BaseDisk, o.EmptyDisk, o.DecodeDisk = machine.BaseDisk, machine.EmptyDisk, machine.DecodeDisk
+	}
 	return o
 }
 
@@ -171,21 +177,17 @@ func dryRunOperation() error {
 func (s *Service) Start() {
 	s.lock()
 	defer s.unlock()
-	for _, scope := range s.scopes {
-		for _, instance := range scope.instances.order {
-			s.resume(instance)
-		}
-		for _, volume := range scope.volumes.order {
-			s.armVolume(volume)
-		}
+	for _, i := range inOrder(s.tables.instances.All()) {
+		s.resume(i)
 	}
-	for _, region := range s.regions {
-		for _, snapshot := range region.snapshots.order {
-			s.armSnapshot(snapshot)
-		}
-		for _, image := range region.images.order {
-			s.armImage(image)
-		}
+	for _, v := range inOrder(s.tables.volumes.All()) {
+		s.armVolume(v)
+	}
+	for _, r := range inOrder(s.tables.snapshots.All()) {
+		s.armSnapshot(r)
+	}
+	for _, image := range inOrder(s.tables.images.All()) {
+		s.armImage(image)
 	}
 }
 

@@ -121,7 +121,7 @@ func (s *Service) bury(i *instanceRecord) {
 		delete(sc.addresses, i.PrivateIP)
 	}
 	i.State, i.Next, i.Due, i.TerminatedAt = stateTerminated, "", time.Time{}, now
-	i.Volumes, i.PublicIP, i.StatusOK = nil, "", time.Time{}
+	i.Volumes, i.PrivateIP, i.PublicIP, i.StatusOK = nil, "", "", time.Time{}
 	s.saveInstance(i)
 	s.endSpotRequest(sc, i)
 	s.stateChanged(i)

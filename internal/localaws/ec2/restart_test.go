@@ -1,0 +1,68 @@
+package ec2
+
+import (
+	"path/filepath"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	sdk "github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"github.com/stampmill/stampmill/internal/localaws/state"
+)
+
+func TestAKilledEndpointComesBackAsItWas(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "state")
+		store := must(state.Open(path))(t)
+		b := startOn(t, store, withoutPropagation)
+		must(b.service.Controls()["capacity"]([]byte(`{"type":"c7g.large","capacity":0}`)))(t)
+		id := b.running(t, token("kept"), func(in *sdk.RunInstancesInput) {
+			in.TagSpecifications = []types.TagSpecification{tagged("instance", "Name", "web")}
+		})
+		b.host.of(t, id).write("/dev/xvda", "/etc/motd", "kept")
+		image := b.image(t, id, "web", true)
+		pending := ids(b.run(t, 1))[0]
+		if err := store.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		// The kill: nothing of what Close would write reaches the log that the next start reads.
+		copied := must(state.Open(path))(t)
+		b.service.Close()
+
+		again := startOn(t, copied, withoutPropagation)
+		defer again.service.Close()
+		if err := copied.Compact(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Second)
+		found := must(again.DescribeInstances(t.Context(), &sdk.DescribeInstancesInput{Filters: []types.Filter{{Name: aws.String("tag:Name"), Values: []string{"web"}}}}))(t)
+		if len(found.Reservations) != 1 || found.Reservations[0].Instances[0].State.Name != "running" {
+			t.Fatalf("found %+v", found.Reservations)
+		}
+		if content, err := again.host.of(t, id).disks["/dev/xvda"].Read("/etc/motd"); string(content) != "kept" {
+			t.Errorf("the server reads %q, %v", content, err)
+		}
+		if s := again.describe(t, pending).State.Name; s != "running" {
+			t.Errorf("the pending instance is %s", s)
+		}
+		if repeated := again.run(t, 1, token("kept"), func(in *sdk.RunInstancesInput) {
+			in.TagSpecifications = []types.TagSpecification{tagged("instance", "Name", "web")}
+		}); *repeated.Instances[0].InstanceId != id {
+			t.Error("the token is forgotten")
+		}
+		time.Sleep(10 * time.Minute)
+		if s := again.describeImage(t, image).State; s != "available" {
+			t.Errorf("the image is %s", s)
+		}
+		clone := again.running(t, func(in *sdk.RunInstancesInput) { in.ImageId = &image })
+		if content, err := again.host.of(t, clone).disks["/dev/xvda"].Read("/etc/motd"); string(content) != "kept" {
+			t.Errorf("a server of the image reads %q, %v", content, err)
+		}
+		_, err := again.tryRun(1, func(in *sdk.RunInstancesInput) { in.InstanceType = "c7g.large" })
+		wantCode(t, err, "InsufficientInstanceCapacity")
+	})
+}
