@@ -167,6 +167,8 @@ func pathText(element any) string {
 	switch e := element.(type) {
 	case string:
 		return e
+	case entryName:
+		return string(e)
 	case int:
 		return strconv.Itoa(e)
 	}
@@ -180,6 +182,8 @@ func (n *node) find(path []any) (*node, []any) {
 		switch e := element.(type) {
 		case string:
 			next = n.get(e)
+		case entryName:
+			return n.name(string(e)), path[i:]
 		case int:
 			if e >= 0 && e < len(n.items) {
 				next = n.items[e]
@@ -191,6 +195,16 @@ func (n *node) find(path []any) (*node, []any) {
 		n = next
 	}
 	return n, nil
+}
+
+// name stands where the name of an entry is written.
+func (n *node) name(key string) *node {
+	for _, e := range n.entries {
+		if e.key == key {
+			return &node{line: e.line, col: e.col, shown: n.shown}
+		}
+	}
+	return n
 }
 
 func sortedKeys(v reflect.Value) []reflect.Value {

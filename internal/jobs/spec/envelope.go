@@ -84,12 +84,12 @@ func (e *envelope) CheckSpec(p *Problems) {
 	}
 	for name, value := range e.Labels {
 		if !labelPattern.MatchString(name) || len(value) > 256 {
-			p.At("labels", name).Add("expected a name of letters, digits, . _ / - and a value of at most 256 bytes", "")
+			p.At("labels").AtName(name).Add("expected a name of letters, digits, . _ / - and a value of at most 256 bytes", "")
 		}
 	}
 	for name := range e.Vars {
 		if !varName.MatchString(name) {
-			p.At("vars", name).Add("expected a name of letters, digits and _, not beginning with a digit", "scripts get it as environment variable")
+			p.At("vars").AtName(name).Add("expected a name of letters, digits and _, not beginning with a digit", "scripts get it as environment variable")
 		}
 	}
 }
@@ -140,6 +140,7 @@ func (l *loader) envelope(s *shaper, n *node) (*envelope, map[string]string) {
 	}
 	maps.Copy(vars, l.vars)
 	s.vars = vars
+	s.stray = l.stray(n)
 	var head envelope
 	s.fill(reflect.ValueOf(&head).Elem(), &around)
 	_, known := l.kinds[head.Kind]
@@ -148,6 +149,21 @@ func (l *loader) envelope(s *shaper, n *node) (*envelope, map[string]string) {
 		s.report(kind, "expected a kind, found "+kind.describe(), suggest(head.Kind, l.kinds.Names()))
 	}
 	return &head, vars
+}
+
+// stray says of a field that the kind's spec has that it belongs there.
+func (l *loader) stray(n *node) func(name string) string {
+	kind := n.get("kind")
+	if kind == nil || l.kinds[kind.text] == nil || l.kinds[kind.text].Kind() != reflect.Struct {
+		return nil
+	}
+	fields := names(fieldsOf(l.kinds[kind.text]))
+	return func(name string) string {
+		if slices.Contains(fields, name) {
+			return "it belongs into spec:"
+		}
+		return ""
+	}
 }
 
 // escapeVars makes texts stand for themselves when variables are replaced in them.

@@ -24,7 +24,7 @@ func TestEachProblemIsReportedWhereItStandsWithWhatToDo(t *testing.T) {
 		{"kind: Toy\nname: web\nregion: eu-wset-1\nspec: {from: a}\n", `3:9: region: expected a region such as eu-west-1, found "eu-wset-1"; did you mean eu-west-1?`},
 		{"kind: Toy\nname: web\nlabels: {team: 7}\nspec: {from: a}\n", `3:16: labels.team: expected a text, found the number 7; write it in quotes: "7"`},
 		{"kind: Toy\nname: web\nvars: {v: 1.10}\nspec: {from: a}\n", `3:11: vars.v: expected a text, found the number 1.10; write it in quotes: "1.10"`},
-		{"kind: Toy\nname: web\nvars: {7v: a}\nspec: {from: a}\n", `3:12: vars.7v: expected a name of letters, digits and _, not beginning with a digit; scripts get it as environment variable`},
+		{"kind: Toy\nname: web\nvars: {7v: a}\nspec: {from: a}\n", `3:8: vars.7v: expected a name of letters, digits and _, not beginning with a digit; scripts get it as environment variable`},
 		{"kind: Toy\nname: web\npriority: urgent\nspec: {from: a}\n", `3:11: priority: expected high, normal or low, found the text "urgent"`},
 		{head + "  timout: 20m\n", "5:3: spec.timout: unknown field; did you mean timeout?"},
 		{head + "  timeout: 20\n", "5:12: spec.timeout: expected a duration such as 90s, 20m, 1h30m or 30d, found the number 20; write 20s for seconds or 20m for minutes"},

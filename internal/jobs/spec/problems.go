@@ -118,6 +118,11 @@ func (p *Problems) At(path ...any) *Problems {
 	return &Problems{path: append(slices.Clip(slices.Clone(p.path)), path...), found: p.found}
 }
 
+// AtName is the name of a field or of a mapping's entry, where the name is what is wrong and not the value.
+func (p *Problems) AtName(name string) *Problems { return p.At(entryName(name)) }
+
+type entryName string
+
 // Add reports a problem here: what was expected and what was found, with args as in fmt.Sprintf, and what to do about it.
 func (p *Problems) Add(message, hint string, args ...any) {
 	if len(args) > 0 {
@@ -140,6 +145,9 @@ func joinPath(base string, path ...any) string {
 	var b strings.Builder
 	b.WriteString(base)
 	for _, element := range path {
+		if name, ok := element.(entryName); ok {
+			element = string(name)
+		}
 		switch e := element.(type) {
 		case int:
 			fmt.Fprintf(&b, "[%d]", e)

@@ -21,6 +21,8 @@ type shaper struct {
 	broken []string
 	// vars are replaced in texts, if there is a map.
 	vars map[string]string
+	// stray says where a field belongs that is unknown here; it may be nil.
+	stray func(name string) string
 	// beside reads scripts, files and settings; nil on a worker.
 	beside *folder
 }
@@ -118,7 +120,7 @@ func (s *shaper) structure(t reflect.Type, n *node, at string) *node {
 		i := slices.IndexFunc(fields, func(f field) bool { return f.name == e.key })
 		if i < 0 {
 			s.broken = append(s.broken, at+"/"+e.key)
-			s.reportAt(e.line, e.col, joinPath(n.shown, e.key), "unknown field", suggest(e.key, names(fields)))
+			s.reportAt(e.line, e.col, joinPath(n.shown, e.key), "unknown field", s.unknownHint(e.key, fields))
 			continue
 		}
 		if e.value.kind == nullNode {
@@ -133,6 +135,15 @@ func (s *shaper) structure(t reflect.Type, n *node, at string) *node {
 		return s.beside.read(s, t, shaped)
 	}
 	return shaped
+}
+
+func (s *shaper) unknownHint(name string, fields []field) string {
+	if s.stray != nil {
+		if hint := s.stray(name); hint != "" {
+			return hint
+		}
+	}
+	return suggest(name, names(fields))
 }
 
 // field shapes a field's value. In the text of a script nothing is replaced.
