@@ -163,7 +163,7 @@ func (a *admission) inspect() string {
 
 // admit gives the claimed row, or what becomes of the message.
 func (a *admission) admit(ctx context.Context) (*Row, Outcome, error) {
-	row := presume(a.message, time.Now())
+	row := presume(a.message)
 	for range 6 {
 		now := time.Now()
 		verdict := Decide(row, a.message, a.digest, now.Add(-a.engine.Times.Skew))

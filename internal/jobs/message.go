@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"regexp"
 	"strings"
 )
@@ -87,9 +86,6 @@ func ParseMessage(body []byte) (*Message, error) {
 	var m Message
 	if err := decoder.Decode(&m); err != nil {
 		return nil, fmt.Errorf("the message does not follow the message schema: %w", err)
-	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("something follows the message's JSON object; expected nothing")
 	}
 	if err := m.check(); err != nil {
 		return nil, err

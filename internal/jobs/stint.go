@@ -108,12 +108,12 @@ func (s *stint) list() []Step {
 // step carries one step out and turns its error into a move. Finished: the list is at its end.
 func (s *stint) step(ctx context.Context) (move Move, finished bool, err error) {
 	job, steps := s.turn.Job, s.list()
+	if len(steps) == 0 || job.Step == endOfSteps {
+		return Move{}, true, nil
+	}
 	at, err := stepIndex(steps, job.Step)
 	if err != nil {
 		return Move{}, false, err
-	}
-	if at >= len(steps) || job.Step == endOfSteps {
-		return Move{}, true, nil
 	}
 	step := steps[at]
 	if job.Step == "" {
