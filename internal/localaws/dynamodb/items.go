@@ -99,7 +99,7 @@ func (w *write) decide() error {
 	if err != nil {
 		return err
 	}
-	if err := w.table.checkIndexKeys(updated, "The update expression attempted to update a secondary index key to a value that is not supported. "); err != nil {
+	if err := w.table.checkIndexKeys(updated, true); err != nil {
 		return err
 	}
 	return w.make(updated, "Item size to update has exceeded the maximum allowed size")

@@ -108,10 +108,14 @@ func (t *tableSchema) checkItem(item Item) error {
 			return err
 		}
 	}
-	return t.checkIndexKeys(item, "A value specified for a secondary index key is not supported. ")
+	return t.checkIndexKeys(item, false)
 }
 
-func (t *tableSchema) checkIndexKeys(item Item, intro string) error {
+func (t *tableSchema) checkIndexKeys(item Item, update bool) error {
+	intro := "A value specified for a secondary index key is not supported. "
+	if update {
+		intro = "The update expression attempted to update a secondary index key to a value that is not supported. "
+	}
 	for i := range t.Indexes {
 		x := &t.Indexes[i]
 		for _, name := range x.Key.attributes() {
@@ -120,6 +124,9 @@ func (t *tableSchema) checkIndexKeys(item Item, intro string) error {
 				continue
 			}
 			if expected := x.Key.typeOf(name); value.kind() != expected {
+				if update {
+					return invalid("The update expression attempted to update the secondary index key to unsupported type")
+				}
 				return parameter("Type mismatch for Index Key %s Expected: %s Actual: %s IndexName: %s", name, expected, value.kind(), x.Name)
 			}
 			if value.size() == 0 {
