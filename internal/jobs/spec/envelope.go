@@ -50,8 +50,12 @@ var regions = []string{"af-south-1", "ap-east-1", "ap-east-2", "ap-northeast-1",
 // ValidRegion reports whether a text has the form of an AWS region's name.
 func ValidRegion(name string) bool { return regionPattern.MatchString(name) }
 
-// CheckRegion reports a text that is no region's name, with the one that was probably meant.
+// CheckRegion reports a text that is no region's name, with the one that was probably meant. Where p is a mapping's entry
+// by that very name, it is the name that is reported.
 func CheckRegion(p *Problems, name string) {
+	if last := len(p.path) - 1; last >= 0 && p.path[last] == name {
+		p = &Problems{path: append(slices.Clone(p.path[:last]), entryName(name)), found: p.found}
+	}
 	if !ValidRegion(name) {
 		p.Add("expected a region such as eu-west-1, found %s", regionHint(name), strconv.Quote(shorten(name, 40)))
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"github.com/stampmill/stampmill/internal/jobs/bake"
 	"github.com/stampmill/stampmill/internal/jobs/launch"
 	"github.com/stampmill/stampmill/internal/jobs/ping"
 	"github.com/stampmill/stampmill/internal/jobs/spec"
@@ -10,6 +11,7 @@ import (
 // kinds are the kinds that are documented.
 func kinds() spec.Registry {
 	all := spec.Registry{}
+	all.Register("Bake", bake.Spec{})
 	all.Register("Launch", launch.Spec{})
 	all.Register("Ping", ping.Spec{})
 	all.Register("Terminate", terminate.Spec{})
