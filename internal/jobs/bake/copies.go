@@ -1,0 +1,126 @@
+package bake
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/stampmill/stampmill/internal/jobs"
+	c "github.com/stampmill/stampmill/internal/jobs/cloud"
+)
+
+// copyLook: a copy to another region takes about 20 minutes.
+const (
+	firstCopyLook = 5 * time.Minute
+	copyLook      = 30 * time.Second
+)
+
+// copies begins a copy in each region and waits for all. One that failed is begun anew, alone.
+func (b *program) copies(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
+	if b.progress.Copies == nil {
+		b.progress.Copies = map[string]image{}
+	}
+	begun, pending := false, 0
+	for _, region := range sortedKeys(b.spec.CopyTo) {
+		if region == b.region || b.progress.Copies[region].Available {
+			continue
+		}
+		if b.progress.Copies[region].ID == "" {
+			if err := b.beginCopy(ctx, turn, region); err != nil {
+				return jobs.Move{}, err
+			}
+			begun = true
+			pending++
+			continue
+		}
+		available, err := b.lookAtCopy(ctx, turn, region)
+		if err != nil {
+			return jobs.Move{}, err
+		}
+		if !available {
+			pending++
+		}
+	}
+	switch {
+	case pending == 0:
+		return jobs.Done(), nil
+	case begun:
+		return jobs.Wait(b.pace(firstCopyLook), "copies in %d regions", pending), nil
+	}
+	return jobs.Wait(b.pace(copyLook), "copies in %d regions", pending), nil
+}
+
+func copyThing(region string) string { return "copy-" + region }
+
+func (b *program) beginCopy(ctx context.Context, turn *jobs.Turn, region string) error {
+	thing, target := copyThing(region), b.spec.CopyTo[region]
+	ec2 := b.ec2In(region)
+	_, _, err := jobs.Make(ctx, turn, jobs.Making[string]{
+		Thing:         thing,
+		SkipFirstLook: true, // CopyImage has a token
+		Recorded:      func() (string, bool) { return b.progress.Copies[region].ID, b.progress.Copies[region].ID != "" },
+		Look: func(ctx context.Context) (string, bool, error) {
+			found, err := ec2.ImagesTagged(ctx, turn.Tags(thing))
+			if err != nil {
+				return "", false, err
+			}
+			for _, i := range found {
+				if ours(turn, i.Tags) && (i.State == "pending" || i.State == "available") {
+					return i.ID, true, nil
+				}
+			}
+			return "", false, nil
+		},
+		Act: func(ctx context.Context, token string) (string, error) {
+			tags := b.versionTags(turn)
+			tags[jobs.TagThing] = thing
+			return ec2.Copy(ctx, c.CopyRequest{Token: token, SourceRegion: b.region, ImageID: b.progress.Image.ID,
+				Name: b.amiName(turn, thingImage), Description: b.description(), KMSKey: target.KMSKey,
+				Encrypted: target.Encrypted || target.KMSKey != "", ImageTags: tags, SnapshotTags: tags})
+		},
+		Record: func(id string) { b.progress.Copies[region] = image{ID: id, Begun: turn.Now()} },
+	})
+	if jobs.IsClass(err, jobs.NewAttempt) {
+		return b.anotherCopy(ctx, turn, region, err.Error())
+	}
+	return err
+}
+
+// lookAtCopy reports whether the region's copy is available; one that failed is removed and begun anew.
+func (b *program) lookAtCopy(ctx context.Context, turn *jobs.Turn, region string) (bool, error) {
+	made, ec2 := b.progress.Copies[region], b.ec2In(region)
+	found, err := ec2.Images(ctx, made.ID)
+	if err != nil {
+		return false, err
+	}
+	if len(found) == 0 {
+		return false, &jobs.Error{Class: jobs.Propagating, Op: "await the copy in " + region, Thing: made.ID, Message: "it is not there"}
+	}
+	switch i := found[0]; i.State {
+	case "available":
+		made.Available, made.Snapshots = true, i.Snapshots()
+		b.progress.Copies[region] = made
+		return true, nil
+	case "pending", "transient":
+		return false, nil
+	default:
+		if err := ec2.Deregister(ctx, made.ID, true); err != nil {
+			return false, err
+		}
+		return false, b.anotherCopy(ctx, turn, region, fmt.Sprintf("%s is %s: %s", made.ID, i.State, orUnknown(i.StateReason)))
+	}
+}
+
+// anotherCopy begins another attempt in the region, a few times.
+func (b *program) anotherCopy(ctx context.Context, turn *jobs.Turn, region, reason string) error {
+	thing := copyThing(region)
+	if turn.Attempt(thing) >= attempts {
+		return jobs.Fatalf("copy to "+region, b.progress.Image.ID, reason, "check the KMS key and its policy")
+	}
+	turn.Note("copy to %s: %s; it is begun anew", region, reason)
+	delete(b.progress.Copies, region)
+	if err := turn.NewAttempt(ctx, thing); err != nil {
+		return err
+	}
+	return b.beginCopy(ctx, turn, region)
+}
