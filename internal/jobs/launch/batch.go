@@ -97,6 +97,8 @@ type attempt struct {
 	// UserData is the digest of the user data, and Key where it lies if it cannot be made again from the description alone.
 	UserData string `json:"userData,omitempty"`
 	Key      string `json:"key,omitempty"`
+	// Sent: the call may have been made, and its servers are not recorded. A worker that dies tells of it otherwise.
+	Sent bool `json:"sent,omitempty"`
 	// Doubt is since when EC2 says that the token was used, and shows nothing that it made.
 	Doubt time.Time `json:"doubt,omitzero"`
 }
@@ -179,7 +181,11 @@ func (b *batch) try(ctx context.Context, turn *jobs.Turn, stamp Stamp) error {
 	request.Token, request.UserData = turn.Token(thing), data
 	request.InstanceTags = b.tags(turn, stamp)
 	request.VolumeTags = request.InstanceTags
+	a.Sent = true
 	instances, err := b.EC2(b.job.Target).Launch(ctx, request)
+	if err != nil && !jobs.IsAmbiguous(err) {
+		a.Sent = false
+	}
 	switch {
 	case err == nil:
 		return b.record(ctx, turn, stamp, instances, "")
@@ -302,33 +308,56 @@ func (b *batch) tags(turn *jobs.Turn, stamp Stamp) map[string]string {
 	return tags
 }
 
-// undo terminates what this batch launched, recorded or not.
+// undo terminates what this batch launched, recorded or not. A call that may have worked and was not recorded is looked
+// for until the propagation limit.
 func (b *batch) undo(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
-	return jobs.Unmake(ctx, turn, thing, func(ctx context.Context) (bool, error) {
-		tagged, err := b.EC2(b.job.Target).InstancesTagged(ctx, map[string]string{TagBatch: turn.Job.Incarnation}, everyState...)
+	ec2 := b.EC2(b.job.Target)
+	move, err := jobs.Unmake(ctx, turn, thing, func(ctx context.Context) (bool, error) {
+		tagged, err := ec2.InstancesTagged(ctx, map[string]string{TagBatch: turn.Job.Incarnation}, everyState...)
 		if err != nil {
 			return false, err
 		}
 		doomed, leaving := living(tagged)
-		return len(doomed) == 0 && leaving == 0, terminate(ctx, b.EC2(b.job.Target), doomed)
+		servers, err := b.recorded(ctx)
+		if err != nil {
+			return false, err
+		}
+		hidden, err := unseen(ctx, ec2, turn.Now(), servers, tagged)
+		if err != nil {
+			return false, err
+		}
+		doomed = append(doomed, hidden...)
+		return len(doomed) == 0 && leaving == 0, terminate(ctx, ec2, doomed)
 	})
-}
-
-// forget frees the ordinals. Only those that hold a server of this launch are this batch's to free.
-func (b *batch) forget(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
-	all, err := b.Ledger.Servers(ctx, b.spec.Fleet)
-	if err != nil {
-		return jobs.Move{}, err
-	}
-	_, incarnation, _ := b.origin()
-	var list []int
-	for _, server := range all {
-		if b.ordinals.Has(server.Ordinal) && server.Incarnation == incarnation {
-			list = append(list, server.Ordinal)
+	if a := b.progress.Attempt; err == nil && move.IsDone() && a != nil && (a.Sent || !a.Doubt.IsZero()) {
+		if rest := turn.StepSince().Add(jobs.PropagationLimit).Sub(turn.Now()); rest > 0 {
+			return jobs.Wait(min(rest, 15*time.Second), "servers of a call that was not recorded to appear"), nil
 		}
 	}
-	if len(list) == 0 {
-		return jobs.Done(), nil
+	return move, err
+}
+
+// recorded are the servers of this launch that hold the batch's ordinals.
+func (b *batch) recorded(ctx context.Context) ([]ledger.Server, error) {
+	all, err := b.Ledger.Servers(ctx, b.spec.Fleet)
+	if err != nil {
+		return nil, err
 	}
-	return jobs.Done(), b.Ledger.DeleteServers(ctx, turn.Guard(), b.spec.Fleet, list)
+	_, incarnation, _ := b.origin()
+	servers := all[:0:0]
+	for _, server := range all {
+		if b.ordinals.Has(server.Ordinal) && server.Incarnation == incarnation {
+			servers = append(servers, server)
+		}
+	}
+	return servers, nil
+}
+
+// forget frees the ordinals.
+func (b *batch) forget(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
+	servers, err := b.recorded(ctx)
+	if err != nil || len(servers) == 0 {
+		return jobs.Done(), err
+	}
+	return jobs.Done(), b.Ledger.DeleteServers(ctx, turn.Guard(), b.spec.Fleet, held(servers).List())
 }

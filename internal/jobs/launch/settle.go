@@ -26,6 +26,9 @@ func (l *launch) accept(ctx context.Context, turn *jobs.Turn) (jobs.Move, error)
 	}
 	if !p.Settled {
 		p.Settled = true
+		if !p.Failed.Empty() {
+			turn.Warn("terminated, because they did not become healthy: %s", p.Failed)
+		}
 		if err := turn.Save(ctx); err != nil {
 			return jobs.Move{}, err
 		}
@@ -43,15 +46,7 @@ func (l *launch) accept(ctx context.Context, turn *jobs.Turn) (jobs.Move, error)
 	if err := terminate(ctx, l.ec2(), ids(bad)); err != nil {
 		return jobs.Move{}, err
 	}
-	var list []int
-	for _, server := range bad {
-		list = append(list, server.Ordinal)
-	}
-	if err := l.Ledger.DeleteServers(ctx, turn.Guard(), l.fleet(), list); err != nil {
-		return jobs.Move{}, err
-	}
-	turn.Warn("terminated, because they did not become healthy: %s", p.Failed)
-	return jobs.Done(), nil
+	return jobs.Done(), l.Ledger.DeleteServers(ctx, turn.Guard(), l.fleet(), held(bad).List())
 }
 
 // detach deregisters servers from target groups; those that are not registered are no error.

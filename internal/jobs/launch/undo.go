@@ -2,9 +2,11 @@ package launch
 
 import (
 	"context"
+	"time"
 
 	"github.com/stampmill/stampmill/internal/jobs"
 	"github.com/stampmill/stampmill/internal/jobs/cloud"
+	"github.com/stampmill/stampmill/internal/jobs/ledger"
 )
 
 // undoServers terminates what this launch launched: what carries its tags, and what the ledger says is its own. Its
@@ -17,7 +19,7 @@ func (l *launch) undoServers(ctx context.Context, turn *jobs.Turn) (jobs.Move, e
 		}
 		doomed, leaving := living(tagged)
 		if l.progress.Owned {
-			recorded, err := l.recorded(ctx, tagged)
+			recorded, err := l.recorded(ctx, turn, tagged)
 			if err != nil {
 				return false, err
 			}
@@ -50,30 +52,36 @@ func living(instances []cloud.Instance) (doomed []string, leaving int) {
 	return doomed, leaving
 }
 
-// recorded are servers of this launch that the ledger names and that the look by tags did not show yet.
-func (l *launch) recorded(ctx context.Context, tagged []cloud.Instance) ([]string, error) {
+// recorded are servers of this launch that the ledger names and that the look by tags did not show. One that EC2 does not
+// show at all may only not have propagated: it is terminated by its id, again and again until the propagation limit.
+func (l *launch) recorded(ctx context.Context, turn *jobs.Turn, tagged []cloud.Instance) ([]string, error) {
 	servers, err := l.servers(ctx, l.progress.Planned)
 	if err != nil {
 		return nil, err
 	}
+	return unseen(ctx, l.ec2(), turn.Now(), servers, tagged)
+}
+
+func unseen(ctx context.Context, ec2 Servers, now time.Time, servers []ledger.Server, tagged []cloud.Instance) ([]string, error) {
 	seen := map[string]bool{}
 	for _, instance := range tagged {
 		seen[instance.ID] = true
 	}
-	unseen := servers[:0:0]
+	rest := servers[:0:0]
 	for _, server := range servers {
 		if server.InstanceID != "" && !seen[server.InstanceID] {
-			unseen = append(unseen, server)
+			rest = append(rest, server)
 		}
 	}
-	instances, err := describe(ctx, l.ec2(), unseen)
+	instances, err := describe(ctx, ec2, rest)
 	if err != nil {
 		return nil, err
 	}
 	var doomed []string
-	for _, instance := range instances {
-		if !gone(instance) {
-			doomed = append(doomed, instance.ID)
+	for _, server := range rest {
+		instance, known := instances[server.InstanceID]
+		if known && !gone(instance) || !known && now.Sub(server.Launched) < jobs.PropagationLimit {
+			doomed = append(doomed, server.InstanceID)
 		}
 	}
 	return doomed, nil
@@ -88,11 +96,7 @@ func (l *launch) undoLedger(ctx context.Context, turn *jobs.Turn) (jobs.Move, er
 	if err != nil || len(servers) == 0 {
 		return jobs.Done(), err
 	}
-	list := make([]int, len(servers))
-	for i, server := range servers {
-		list[i] = server.Ordinal
-	}
-	return jobs.Done(), l.Ledger.DeleteServers(ctx, turn.Guard(), l.fleet(), list)
+	return jobs.Done(), l.Ledger.DeleteServers(ctx, turn.Guard(), l.fleet(), held(servers).List())
 }
 
 // undoFleet gives the fleet up, or its place in the line. A fleet that no launch ever completed, that has no server and

@@ -27,7 +27,8 @@ func mine(job *jobs.Job) map[string]string {
 	return map[string]string{jobs.TagIncarnation: job.Incarnation, jobs.TagRun: fmt.Sprint(job.Run)}
 }
 
-// watch waits until every launched server runs. Those that died after EC2 accepted them free their ordinals.
+// watch waits until every launched server runs. Those that died after EC2 accepted them free their ordinals: what has no
+// entry in the ledger any more was buried by a delivery that did not come to its save.
 func (l *launch) watch(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
 	p := &l.progress
 	if p.Watched || p.Launched.Empty() {
@@ -54,6 +55,7 @@ func (l *launch) watch(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) 
 		return jobs.Move{}, err
 	}
 	p.Up = up
+	p.Launched = held(servers).Minus(deaths(dead))
 	if pending.Empty() {
 		p.Watched = true
 		turn.Note("%d servers run", up.Len())
@@ -107,6 +109,23 @@ type death struct {
 	reason string
 }
 
+func deaths(dead []death) ordinals.Set {
+	servers := make([]ledger.Server, len(dead))
+	for i, d := range dead {
+		servers[i] = d.server
+	}
+	return held(servers)
+}
+
+// held are the servers' ordinals.
+func held(servers []ledger.Server) ordinals.Set {
+	list := make([]int, len(servers))
+	for i, server := range servers {
+		list[i] = server.Ordinal
+	}
+	return ordinals.Of(list...)
+}
+
 // sort tells servers that run from those that died and those that are still to come. What EC2 does not show may not have
 // propagated.
 func (l *launch) sort(servers []ledger.Server, byID map[string]cloud.Instance, now time.Time) (up ordinals.Set, dead []death, pending ordinals.Set) {
@@ -133,18 +152,13 @@ func (l *launch) bury(ctx context.Context, turn *jobs.Turn, dead []death) error 
 	if len(dead) == 0 {
 		return nil
 	}
-	var list []int
-	for _, d := range dead {
-		list = append(list, d.server.Ordinal)
-	}
-	if err := l.Ledger.DeleteServers(ctx, turn.Guard(), l.fleet(), list); err != nil {
+	set := deaths(dead)
+	if err := l.Ledger.DeleteServers(ctx, turn.Guard(), l.fleet(), set.List()); err != nil {
 		return err
 	}
-	set := ordinals.Of(list...)
 	for _, d := range dead {
 		l.progress.mention(d.server.Ordinal, d.server.InstanceID, "died: "+d.reason)
 	}
-	l.progress.Launched = l.progress.Launched.Minus(set)
 	turn.Note("died after EC2 accepted them: %s: %s", set, dead[0].reason)
 	return nil
 }
