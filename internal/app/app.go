@@ -1,0 +1,159 @@
+// Package app wires the domain to its adapters: what the worker, the command line, the benchmarks and the simulation
+// all run is built here, in one way.
+package app
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"github.com/stampmill/stampmill/internal/aws/clients"
+	"github.com/stampmill/stampmill/internal/aws/ec2"
+	"github.com/stampmill/stampmill/internal/aws/elbv2"
+	"github.com/stampmill/stampmill/internal/aws/estate"
+	"github.com/stampmill/stampmill/internal/aws/ledger"
+	"github.com/stampmill/stampmill/internal/aws/queue"
+	"github.com/stampmill/stampmill/internal/aws/s3"
+	"github.com/stampmill/stampmill/internal/aws/setup"
+	"github.com/stampmill/stampmill/internal/aws/ssm"
+	"github.com/stampmill/stampmill/internal/aws/store"
+	"github.com/stampmill/stampmill/internal/config"
+	"github.com/stampmill/stampmill/internal/jobs"
+	"github.com/stampmill/stampmill/internal/jobs/bake"
+	"github.com/stampmill/stampmill/internal/jobs/launch"
+	"github.com/stampmill/stampmill/internal/jobs/notify"
+	"github.com/stampmill/stampmill/internal/jobs/ping"
+	"github.com/stampmill/stampmill/internal/jobs/terminate"
+)
+
+// Options is what an App is made of beside the environment.
+type Options struct {
+	Common config.Common
+	// Clients are the SDK's, built by clients.New.
+	Clients *clients.Clients
+	// Visibility is the receive's; 0 is 90 s.
+	Visibility time.Duration
+	// Callback posts completion callbacks; nil where none is ever sent (the command line).
+	Callback notify.Callback
+	// Pace divides the first waits for what takes AWS minutes; 0 is 1.
+	Pace float64
+}
+
+// App is an installation, opened.
+type App struct {
+	Options
+	Account string
+	Bucket  string
+	Store   *store.Store
+	Queue   *queue.Queue
+	Ledger  *ledger.Ledger
+	Files   *s3.Bucket
+	Estate  *estate.Estate
+	EC2     *ec2.Service
+	SSM     *ssm.Service
+	ELBv2   *elbv2.Service
+	Kinds   jobs.Kinds
+}
+
+// Open opens the installation that the environment names. It fails with a hint where there is none.
+func Open(ctx context.Context, o Options) (*App, error) {
+	a := Build(o)
+	if err := a.locate(ctx); err != nil {
+		return nil, err
+	}
+	q, err := queue.Open(ctx, queue.Config{API: a.SQS(), Prefix: o.Common.Prefix, Visibility: o.Visibility})
+	if err != nil {
+		return nil, err
+	}
+	a.Queue = q
+	a.wire()
+	return a, nil
+}
+
+// Build wires what needs no call: enough for Installation.
+func Build(o Options) *App {
+	return &App{Options: o}
+}
+
+// Installation is what setup makes.
+func (a *App) Installation(ctx context.Context) (setup.Installation, error) {
+	if err := a.locate(ctx); err != nil {
+		return setup.Installation{}, err
+	}
+	own := a.Clients.For(jobs.Target{})
+	return setup.Installation{Prefix: a.Common.Prefix, Bucket: a.Bucket, Region: own.Region, SQS: a.SQS(), DynamoDB: a.DynamoDB(), S3: own.S3}, nil
+}
+
+// DynamoDB is the client of the jobs table. Its own retries are harmless: every write is conditional and sets absolute values.
+func (a *App) DynamoDB() *dynamodb.Client {
+	return dynamodb.New(a.Clients.For(jobs.Target{}).DynamoDB.Options(), func(o *dynamodb.Options) { o.Retryer = patient() })
+}
+
+// SQS is the client of the queues.
+func (a *App) SQS() *sqs.Client {
+	return sqs.New(a.Clients.For(jobs.Target{}).SQS.Options(), func(o *sqs.Options) { o.Retryer = patient() })
+}
+
+func patient() aws.Retryer {
+	return retry.NewStandard(func(o *retry.StandardOptions) {
+		o.MaxAttempts, o.MaxBackoff = 4, 2*time.Second
+	})
+}
+
+// locate finds the bucket's name, which needs the account's id unless it is configured.
+func (a *App) locate(ctx context.Context) error {
+	if a.Bucket = a.Common.Bucket; a.Bucket != "" {
+		return nil
+	}
+	own := a.Clients.For(jobs.Target{})
+	identity, err := own.STS.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	if err != nil {
+		return fmt.Errorf("ask AWS who this is: %w (are credentials, region and AWS_ENDPOINT_URL right? STAMPMILL_BUCKET spares the call)", err)
+	}
+	a.Account = aws.ToString(identity.Account)
+	a.Bucket = setup.Bucket(a.Common.Prefix, a.Account, own.Region)
+	return nil
+}
+
+func (a *App) wire() {
+	prefix, region := a.Common.Prefix, a.Clients.Region()
+	a.Store = store.New(a.DynamoDB(), setup.JobsTable(prefix))
+	a.Ledger = ledger.New(a.Clients, prefix)
+	a.Files = s3.New(a.Clients, jobs.Target{}, a.Bucket)
+	a.EC2, a.SSM, a.ELBv2 = ec2.New(a.Clients), ssm.New(a.Clients), elbv2.New(a.Clients)
+	a.Estate = estate.New(a.EC2, a.Ledger, a.Common.Installation)
+	launching := launch.Config{
+		EC2:          func(t jobs.Target) launch.EC2 { return a.EC2.For(t) },
+		TargetGroups: func(t jobs.Target) launch.TargetGroups { return a.ELBv2.For(t) },
+		Parameters:   func(t jobs.Target) launch.Parameters { return a.SSM.For(t) },
+		Commands:     func(t jobs.Target) launch.Commands { return a.SSM.For(t) },
+		Ledger:       a.Ledger, Files: a.Files, Callback: a.Callback, Region: region,
+	}
+	a.Kinds = jobs.NewKinds(
+		ping.Kind{},
+		bake.New(bake.Config{
+			EC2:     func(t jobs.Target) bake.EC2 { return a.EC2.For(t) },
+			SSM:     func(t jobs.Target) bake.SSM { return a.SSM.For(t) },
+			Catalog: a.Ledger, Files: a.Files, Callback: a.Callback, Region: region, Pace: a.Pace,
+		}),
+		launch.New(launching), launch.NewBatch(launching),
+		terminate.New(terminate.Config{
+			EC2:          func(t jobs.Target) terminate.Servers { return a.EC2.For(t) },
+			TargetGroups: func(t jobs.Target) terminate.TargetGroups { return a.ELBv2.For(t) },
+			Ledger:       a.Ledger, Callback: a.Callback,
+		}),
+	)
+}
+
+// Engine makes the engine that carries deliveries.
+func (a *App) Engine(times jobs.Times, retention time.Duration, log *slog.Logger) *jobs.Engine {
+	return jobs.NewEngine(jobs.EngineConfig{Store: a.Store, Families: a.Store, Sender: a.Queue, Kinds: a.Kinds,
+		Installation: a.Common.Installation, Times: times, Retention: retention, Log: log})
+}

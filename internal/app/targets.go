@@ -1,0 +1,64 @@
+package app
+
+import (
+	"context"
+
+	"github.com/stampmill/stampmill/internal/aws/store"
+	"github.com/stampmill/stampmill/internal/jobs"
+)
+
+// elsewhere is a kind whose jobs make things outside their own target: copies in other regions.
+type elsewhere interface {
+	Elsewhere(job *jobs.Job) []jobs.Target
+}
+
+// TargetsKnown gives the accounts and regions that the reaper looks at: the worker's own, those configured, and those of
+// every job that the table still holds.
+func (a *App) TargetsKnown(configured []jobs.Target) func(context.Context) ([]jobs.Target, error) {
+	return func(ctx context.Context) ([]jobs.Target, error) {
+		own := a.Clients.Region()
+		seen := map[jobs.Target]bool{}
+		var targets []jobs.Target
+		add := func(t jobs.Target) {
+			if t.Region == "" {
+				t.Region = own
+			}
+			if !seen[t] {
+				seen[t] = true
+				targets = append(targets, t)
+			}
+		}
+		add(jobs.Target{})
+		for _, t := range configured {
+			add(t)
+		}
+		list, err := a.Store.List(ctx, store.Filter{Limit: 1000})
+		if err != nil {
+			return nil, err
+		}
+		for _, job := range list {
+			add(job.Target)
+			if kind, ok := a.Kinds[job.Kind].(elsewhere); ok {
+				for _, t := range kind.Elsewhere(job) {
+					add(t)
+				}
+			}
+		}
+		images, err := a.Ledger.ListImages(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, image := range images {
+			versions, err := a.Ledger.Versions(ctx, image.Name)
+			if err != nil {
+				return nil, err
+			}
+			for _, v := range versions {
+				for region := range v.Regions {
+					add(jobs.Target{Role: image.Role, Region: region})
+				}
+			}
+		}
+		return targets, nil
+	}
+}
