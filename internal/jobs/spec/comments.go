@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"strings"
 	"sync"
+	"unicode"
+	"unicode/utf8"
 )
 
 //go:generate go run ./generate -root ../../..
@@ -26,22 +28,31 @@ var BuiltinComments = sync.OnceValue(func() Comments {
 	return comments
 })
 
-// ofType is a type's comment; where specs know the type by another name, with that name.
+// ofType is what a type's comment says, as a sentence; name is what specs call the type, if they do.
 func (c Comments) ofType(t reflect.Type, name string) string {
 	text := c[typeKey(t)]
 	if rest, ok := strings.CutPrefix(text, t.Name()+" "); ok && name != "" {
 		return name + " " + rest
 	}
-	return text
+	return withoutSubject(text, t.Name())
 }
 
-// ofField is a field's comment, with the name that specs write instead of Go's.
+// ofField is what a field's comment says, as a sentence. The name stands before it already.
 func (c Comments) ofField(f field) string {
-	text := c[typeKey(f.owner)+"."+f.goName]
-	if rest, ok := strings.CutPrefix(text, f.goName+" "); ok {
-		return f.name + " " + rest
+	return withoutSubject(c[typeKey(f.owner)+"."+f.goName], f.goName)
+}
+
+// withoutSubject makes "Image is what …" to "What …", and "Image says …" to "Says …".
+func withoutSubject(text, subject string) string {
+	rest, ok := strings.CutPrefix(text, subject+" ")
+	if !ok {
+		return text
 	}
-	return text
+	for _, verb := range []string{"is ", "are "} {
+		rest = strings.TrimPrefix(rest, verb)
+	}
+	first, size := utf8.DecodeRuneInString(rest)
+	return string(unicode.ToUpper(first)) + rest[size:]
 }
 
 func typeKey(t reflect.Type) string { return t.PkgPath() + "." + t.Name() }

@@ -62,7 +62,7 @@ func (r *reference) section(t reflect.Type, path string) {
 		}
 		below := path + "." + f.name + suffix
 		r.print("### `%s`\n\n", below)
-		r.paragraph(r.comments.ofType(inner, f.name))
+		r.paragraph(r.comments.ofType(inner, ""))
 		r.section(inner, below)
 	}
 }
@@ -137,7 +137,7 @@ func (r *reference) typeName(t reflect.Type) string {
 	}
 	switch t.Kind() {
 	case reflect.Struct:
-		return "mapping"
+		return "mapping" + shortForms(t)
 	case reflect.Map:
 		return "mapping of " + r.plural(t.Elem())
 	case reflect.Slice, reflect.Array:
@@ -154,10 +154,34 @@ func (r *reference) typeName(t reflect.Type) string {
 	return "whole number"
 }
 
+// shortForms says how a struct may be written otherwise.
+func shortForms(t reflect.Type) string {
+	if !has(t, shorthandType) {
+		return ""
+	}
+	var forms []string
+	for _, short := range shortSchemas(t) {
+		switch {
+		case short["const"] != nil:
+			forms = append(forms, fmt.Sprintf(" or `%v`", short["const"]))
+		case short["type"] == "string":
+			forms = append(forms, " or text")
+		case short["type"] == "array":
+			forms = append(forms, " or list")
+		case short["type"] == "integer", short["type"] == "number":
+			forms = append(forms, " or number")
+		}
+	}
+	return strings.Join(forms, "")
+}
+
 func (r *reference) plural(t reflect.Type) string {
 	name := r.typeName(t)
+	if rest, ok := strings.CutPrefix(name, "mapping"); ok && t.Kind() == reflect.Struct {
+		return "mappings" + rest
+	}
 	switch name {
-	case "text", "mapping", "number", "whole number", "any value":
+	case "text", "number", "whole number", "any value":
 		return name + "s"
 	}
 	return name
