@@ -105,7 +105,7 @@ func (s *Service) describeInstances(c *call, in *describeInstancesInput) (any, e
 			answer.Reservations.Items = append(answer.Reservations.Items, reservationXML{ReservationID: i.ReservationID, OwnerID: i.Account})
 		}
 		r := &answer.Reservations.Items[n]
-		r.Instances.Items = append(r.Instances.Items, showInstance(i))
+		r.Instances.Items = append(r.Instances.Items, i.encoded())
 	}
 	return answer, nil
 }

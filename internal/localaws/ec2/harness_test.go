@@ -263,12 +263,17 @@ func (m *fakeMachine) isOn() bool {
 	return m.on
 }
 
-func (m *fakeMachine) Agent() machine.Agent                      { return machine.Agent{} }
-func (m *fakeMachine) Run(machine.Command, func(machine.Result)) {}
-func (m *fakeMachine) Cancel(string)                             {}
-func (m *fakeMachine) Get(int, string) (int, []byte, error)      { return 200, nil, nil }
-func (m *fakeMachine) Console() []byte                           { return fmt.Appendf(nil, "boot %d", m.boots) }
-func (m *fakeMachine) StatusOK() bool                            { return m.isOn() }
+func (m *fakeMachine) Agent() machine.Agent                 { return machine.Agent{} }
+func (m *fakeMachine) Cancel(string)                        {}
+func (m *fakeMachine) Get(int, string) (int, []byte, error) { return 200, nil, nil }
+func (m *fakeMachine) Console() []byte                      { return fmt.Appendf(nil, "boot %d", m.boots) }
+func (m *fakeMachine) StatusOK() bool                       { return m.isOn() }
+
+// Run writes the script to /etc/motd.
+func (m *fakeMachine) Run(c machine.Command, done func(machine.Result)) {
+	m.write(m.config.RootDevice, "/etc/motd", c.Script)
+	done(machine.Result{})
+}
 
 type fakeDisk struct{ files map[string]string }
 

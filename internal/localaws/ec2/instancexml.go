@@ -1,6 +1,8 @@
 package ec2
 
 import (
+	"bytes"
+	"encoding/xml"
 	"time"
 )
 
@@ -13,10 +15,10 @@ func stamp(t time.Time) string {
 }
 
 type reservationXML struct {
-	ReservationID string            `xml:"reservationId"`
-	OwnerID       string            `xml:"ownerId"`
-	Groups        list[groupName]   `xml:"groupSet"`
-	Instances     list[instanceXML] `xml:"instancesSet"`
+	ReservationID string           `xml:"reservationId"`
+	OwnerID       string           `xml:"ownerId"`
+	Groups        list[groupName]  `xml:"groupSet"`
+	Instances     list[encodedXML] `xml:"instancesSet"`
 }
 
 type instanceXML struct {
@@ -124,9 +126,29 @@ type eniAttachment struct {
 func (s *Service) reservation(instances []*instanceRecord) reservationXML {
 	r := reservationXML{ReservationID: instances[0].ReservationID, OwnerID: instances[0].Account}
 	for _, i := range instances {
-		r.Instances.Items = append(r.Instances.Items, showInstance(i))
+		r.Instances.Items = append(r.Instances.Items, i.encoded())
 	}
 	return r
+}
+
+// encodedXML is an item that was encoded before.
+type encodedXML struct {
+	Inner []byte `xml:",innerxml"`
+}
+
+// encoded is the instance's XML. Callers poll many instances of which few have changed, so it is kept until one does.
+func (i *instanceRecord) encoded() encodedXML {
+	if i.shown == nil {
+		whole, err := xml.Marshal(struct {
+			XMLName xml.Name `xml:"item"`
+			instanceXML
+		}{instanceXML: showInstance(i)})
+		if err != nil {
+			panic("ec2: instance " + i.ID + " cannot be encoded: " + err.Error())
+		}
+		i.shown = bytes.TrimSuffix(bytes.TrimPrefix(whole, []byte("<item>")), []byte("</item>"))
+	}
+	return encodedXML{i.shown}
 }
 
 func showInstance(i *instanceRecord) instanceXML {

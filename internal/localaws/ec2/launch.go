@@ -63,7 +63,6 @@ func (s *Service) newInstance(c *call, p *launchPlan, id, reservation string, in
 	}
 	if p.template != nil {
 		i.Tags = withTags(i.Tags, Tag{"aws:ec2launchtemplate:id", p.template.ID}, Tag{"aws:ec2launchtemplate:version", strconv.Itoa(p.template.Number)})
-		i.TemplateID, i.TemplateVersion = p.template.ID, strconv.Itoa(p.template.Number)
 	}
 	i.PrivateIP = c.takeAddress(p.subnet, p.in.PrivateIP, id)
 	return i

@@ -54,7 +54,9 @@ func (s *Service) powerOn(i *instanceRecord) {
 	s.mu.Unlock()
 	m := s.host.New(config)
 	s.mu.Lock()
-	p.machine = m
+	p.machine = kept{m, func() { s.keepRunning(i, p) }}
+	// The boot is through by now: what it wrote is worth keeping.
+	s.timers.at(i.StatusOK, func() { s.after(func() { s.keepRunning(i, p) }) })
 	s.mu.Unlock()
 	m.PowerOn()
 }
@@ -92,7 +94,6 @@ func (s *Service) machineConfig(i *instanceRecord, p *power) machine.Config {
 		Speed:         max(1, s.env.Speed),
 		Network:       s.env.Roundtrip,
 		PoweredOff:    func() { s.background.run(func() { s.serverShutDown(i) }) },
-		Changed:       func() { s.keepRunning(i, p) },
 	}
 }
 
@@ -223,6 +224,21 @@ func (s *Service) keepDisks(i *instanceRecord, disks map[string]machine.Disk) {
 			s.tables.contents.Put(attached.VolumeID, &content{disk: disk.Fork()})
 		}
 	}
+}
+
+// kept is a machine whose disks are stored before a command's result is known, so that a kill of the endpoint does not
+// undo what a caller was told.
+type kept struct {
+	machine.Machine
+	keep func()
+}
+
+// Run runs the command and keeps the disks before it tells the result.
+func (k kept) Run(c machine.Command, done func(machine.Result)) {
+	k.Machine.Run(c, func(r machine.Result) {
+		k.keep()
+		done(r)
+	})
 }
 
 // keepRunning stores what a running machine's disks hold, so that a kill of the endpoint is no more than a crash of its

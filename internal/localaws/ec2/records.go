@@ -55,13 +55,12 @@ type instanceRecord struct {
 	Due              time.Time `json:",omitzero"`
 	StatusOK         time.Time `json:",omitzero"`
 	DiesOf           string    `json:",omitempty"` // an accepted launch that dies: its StateReason code
-	Booted           bool      `json:",omitempty"` // it ran at least once
 	Console          []byte    `json:",omitempty"` // of the last machine
 	ConsoleAt        time.Time `json:",omitzero"`
 	TerminatedAt     time.Time `json:",omitzero"`
-	TemplateID       string    `json:",omitempty"`
-	TemplateVersion  string    `json:",omitempty"`
 	UsesPublicSubnet bool      `json:",omitempty"`
+
+	shown []byte // its XML, until it changes
 }
 
 // attachedVolume is an entry of an instance's block device mapping.
@@ -116,7 +115,6 @@ type volumeRecord struct {
 	InstanceID string `json:",omitempty"`
 	Device     string `json:",omitempty"`
 	AttachedAt time.Time
-	Token      string `json:",omitempty"`
 	Visible    time.Time
 }
 

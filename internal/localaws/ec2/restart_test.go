@@ -10,6 +10,7 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
+	"github.com/stampmill/stampmill/internal/localaws/machine"
 	"github.com/stampmill/stampmill/internal/localaws/state"
 )
 
@@ -23,8 +24,10 @@ func TestAKilledEndpointComesBackAsItWas(t *testing.T) {
 		id := b.running(t, token("kept"), func(in *sdk.RunInstancesInput) {
 			in.TagSpecifications = []types.TagSpecification{tagged("instance", "Name", "web")}
 		})
-		b.host.of(t, id).write("/dev/xvda", "/etc/motd", "kept")
-		image := b.image(t, id, "web", true)
+		if m, ok := b.service.Machine("000000000000", testRegion, id); ok {
+			m.Run(machine.Command{Script: "kept"}, func(machine.Result) {})
+		}
+		image := b.image(t, id, "web", false)
 		pending := ids(b.run(t, 1))[0]
 		if err := store.Flush(); err != nil {
 			t.Fatal(err)

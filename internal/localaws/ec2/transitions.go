@@ -155,6 +155,7 @@ func (s *Service) stateChanged(i *instanceRecord) {
 }
 
 func (s *Service) saveInstance(i *instanceRecord) {
+	i.shown = nil
 	s.scopeOf(&i.base).instances.put(i)
 	s.refreshView(i)
 }

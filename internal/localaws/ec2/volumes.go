@@ -173,7 +173,7 @@ func (s *Service) createVolume(c *call, in *createVolumeInput) (any, error) {
 	volume := &volumeRecord{
 		base: s.newBase(c.scope, id, tags), SizeGiB: device.SizeGiB, Type: device.Type, IOPS: device.IOPS,
 		Throughput: device.Throughput, SnapshotID: in.SnapshotID, Encrypted: device.Encrypted, KMSKeyID: device.KMSKeyID,
-		Zone: in.Zone, Created: c.now, State: "creating", Visible: s.visibleAt(c.now, id), Token: in.ClientToken,
+		Zone: in.Zone, Created: c.now, State: "creating", Visible: s.visibleAt(c.now, id),
 	}
 	s.forkContent(in.SnapshotID, id)
 	c.volumes.put(volume)
