@@ -121,9 +121,12 @@ func (l *launch) ownImage(ctx context.Context) (image, error) {
 	if err != nil {
 		return image{}, err
 	}
-	if !ok || v.State != ledger.Available {
-		return image{}, jobs.Fatalf(op, ref, fmt.Sprintf("the version is %s, expected available", orWord(string(v.State), "unknown")),
-			"see `stampmill image show "+name+"`")
+	hint := "see `stampmill image show " + name + "`"
+	switch {
+	case !ok:
+		return image{}, jobs.Fatalf(op, ref, "there is no such version", hint)
+	case v.State != ledger.Available:
+		return image{}, jobs.Fatalf(op, ref, fmt.Sprintf("the version is %s, expected available", v.State), hint)
 	}
 	region := l.job.Target.Region
 	if region == "" {

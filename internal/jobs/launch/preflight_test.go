@@ -1,0 +1,120 @@
+package launch_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stampmill/stampmill/internal/jobs"
+	"github.com/stampmill/stampmill/internal/jobs/launch"
+)
+
+func TestPreflightFindsWhatIsWrongBeforeAnythingIsMade(t *testing.T) {
+	t.Parallel()
+	const pools = `"pools": [{"types": ["m7g.large"]}]`
+	for raw, want := range map[string]string{
+		`{"image": "api", "count": 3, ` + pools + `}`:                                                         "no such image",
+		`{"image": "web@1", "count": 3, ` + pools + `}`:                                                       "retired",
+		`{"image": "web@9", "count": 3, ` + pools + `}`:                                                       "no such version",
+		`{"image": "ami-0000dead", "count": 3, ` + pools + `}`:                                                "not in this region",
+		`{"image": "ssm:/images/api", "count": 3, ` + pools + `}`:                                             "AMI id",
+		`{"image": "web", "count": 3, "pools": [{"types": ["x9.large"]}]}`:                                    "x9.large",
+		`{"image": "web", "count": 3, "pools": [{"types": ["m7g.large"], "subnets": {"ids": ["subnet-z"]}}]}`: "offers none",
+		`{"image": "web", "count": 3, "launchTemplate": {"name": "web", "version": "77"}}`:                    "no version 77",
+		`{"image": "web", "count": 3, ` + pools + `, "attach": {"targetGroups": ["api"]}}`:                    "no such target group",
+		`{"image": "web", "count": 3, ` + pools + `, "settings": {"each": {"rows": [{"a": 1}, {"a": 2}]}}}`:   "no row for ordinal 2",
+	} {
+		t.Run(want, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := &worldOf{newWorld(t), t}
+				if job := w.launch("1", raw, jobs.Failed); !strings.Contains(job.Failure, want) {
+					t.Errorf("the failure is %q, expected a word about %q", job.Failure, want)
+				}
+				w.WantFleet("web")
+				if w.EC2Calls["RunInstances"] > 0 {
+					t.Error("servers were launched all the same")
+				}
+			})
+		})
+	}
+}
+
+func TestBatchesSpreadOverTheZonesAndCarryWhatIsTheirs(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := &worldOf{newWorld(t), t}
+		var rows []string
+		for i := range 300 {
+			rows = append(rows, fmt.Sprintf(`{"shard": "s%d"}`, i))
+		}
+		w.launch("1", spec(300, `"pools": [{"types": ["m7g.large"], "market": "spot"}], "hostname": "web-{ordinal:04}", "tags": {"CostCenter": "4711"},
+			"settings": {"each": {"rows": [`+strings.Join(rows, ",")+`]}}`), jobs.Succeeded)
+		zones := map[string]int{}
+		for _, server := range w.Holders("web") {
+			zones[server.Zone]++
+			instance := w.Instance(server.InstanceID)
+			if want := fmt.Sprintf("web-%04d", server.Ordinal); server.Hostname != want || instance.LaunchIndex != server.Ordinal%100 {
+				t.Fatalf("ordinal %d is %s with launch index %d", server.Ordinal, server.Hostname, instance.LaunchIndex)
+			}
+			if !server.Spot || server.State != "healthy" {
+				t.Fatalf("ordinal %d is %+v", server.Ordinal, server)
+			}
+		}
+		if len(zones) != 3 || zones["subnet-a"] != 100 {
+			t.Errorf("the servers are in %v, expected 100 in each zone", zones)
+		}
+		job := w.Job(jobs.Identity("Launch", "web", jobs.Target{}, "1"))
+		for _, instance := range w.Living() {
+			tags := instance.Tags
+			if tags[jobs.TagJob] != job.ID || tags[jobs.TagIncarnation] != job.Incarnation || tags[launch.TagFleet] != "web" ||
+				tags[launch.TagImage] != "web@3" || tags["CostCenter"] != "4711" || tags[jobs.TagInstallation] != "test" {
+				t.Fatalf("an instance carries %v", tags)
+			}
+		}
+		if len(job.Data) > 4000 {
+			t.Errorf("the launch keeps %d bytes", len(job.Data))
+		}
+	})
+}
+
+func TestTheReportNamesEveryServer(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := &worldOf{newWorld(t), t}
+		result := resultOf(t, w.launch("1", spec(12, ""), jobs.Succeeded))
+		var report struct{ Servers []struct{ Ordinal int } }
+		if err := json.Unmarshal(w.Bucket[result.Report], &report); err != nil || len(report.Servers) != 12 {
+			t.Errorf("the report %q names %d servers, %v", result.Report, len(report.Servers), err)
+		}
+	})
+}
+
+func TestThrottledLaunchesWaitAndLoseNoPlace(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := &worldOf{newWorld(t), t}
+		w.Throttle = 7
+		w.launch("1", spec(200, `"pools": [{"types": ["m7g.large"], "subnets": {"ids": ["subnet-a"]}}]`), jobs.Succeeded)
+		w.WantFleet("web", upTo(200)...)
+		if w.EC2Calls["RunInstances"] != 2+7 {
+			t.Errorf("%d launches, expected 2 and 7 throttled ones", w.EC2Calls["RunInstances"])
+		}
+	})
+}
+
+func TestTheLadderTurnsWithinEachPoolAndType(t *testing.T) {
+	t.Parallel()
+	ladder := launch.Ladder{{Pool: 0, Type: "m", Subnet: "a"}, {Pool: 0, Type: "m", Subnet: "b"}, {Pool: 0, Type: "c", Subnet: "a"},
+		{Pool: 0, Type: "c", Subnet: "b"}, {Pool: 1, Type: "m", Subnet: "c"}}
+	var got []string
+	for _, rung := range ladder.Turned(3) {
+		got = append(got, rung.Type+rung.Subnet)
+	}
+	if want := []string{"mb", "ma", "cb", "ca", "mc"}; !slices.Equal(got, want) {
+		t.Errorf("batch 3 asks %v, expected %v", got, want)
+	}
+}
