@@ -167,8 +167,11 @@ func (s *Service) captureAll(snapshots []*snapshotRecord) {
 	}
 }
 
-// captured gives the snapshot its volume's content as it is now.
+// captured gives the snapshot its volume's content as it is now, unless it was deleted meanwhile.
 func (s *Service) captured(snapshot *snapshotRecord) {
+	if held, ok := s.region(snapshot.Region).snapshots.get(snapshot.ID); !ok || held != snapshot {
+		return
+	}
 	s.forkContent(snapshot.VolumeID, snapshot.ID)
 	snapshot.Captured = true
 	s.region(snapshot.Region).snapshots.put(snapshot)

@@ -88,6 +88,18 @@ func TestImagesLeaveOutAndAddDevices(t *testing.T) {
 	})
 }
 
+func TestAnImageThatIsUndoneAtOnceLeavesNoSnapshot(t *testing.T) {
+	t.Parallel()
+	virtual(t, func(t *testing.T, b *bundle) {
+		image := b.image(t, b.running(t), "web", false)
+		must(b.DeregisterImage(t.Context(), &sdk.DeregisterImageInput{ImageId: &image, DeleteAssociatedSnapshots: aws.Bool(true)}))(t)
+		time.Sleep(time.Hour)
+		if left := b.service.Inspect(); len(left.Images)+len(left.Snapshots) != 0 {
+			t.Errorf("left: %+v, %+v", left.Images, left.Snapshots)
+		}
+	}, withoutPropagation)
+}
+
 func TestAnImageNameIsTakenUntilAWhileAfterDeregistering(t *testing.T) {
 	t.Parallel()
 	virtual(t, func(t *testing.T, b *bundle) {

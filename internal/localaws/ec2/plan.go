@@ -97,7 +97,8 @@ func (s *Service) planType(_ *call, p *launchPlan) error {
 		}
 		p.spot = true
 		if m.Spot == nil {
-			m.Spot = &spotSpec{}
+			m = &marketSpec{MarketType: m.MarketType, Spot: &spotSpec{}}
+			p.data.Market = m
 		}
 		if m.Spot.Interruption == "stop" && m.Spot.Type != "persistent" {
 			return api.Errorf("InvalidParameterCombination", "Stop is not a supported instance interruption behavior for one-time Spot requests")

@@ -181,6 +181,7 @@ func (s *Service) createSnapshot(c *call, in *createSnapshotInput) (any, error) 
 			s.keepDisks(i, m.Disks())
 		}
 	}
+	c.shared.snapshots.put(snapshot)
 	s.captured(snapshot)
 	s.armSnapshot(snapshot)
 	return showSnapshot(c, snapshot), nil
