@@ -64,6 +64,10 @@ func (s *System) Exec(ctx context.Context, spec *Process) int {
 	}
 	p, ctx := s.begin(ctx, spec)
 	defer s.end(p)
+	if strings.Contains(p.Args[0], "/") {
+		// A script is told the name that it was called by.
+		name = p.Args[0]
+	}
 	return p.result(ctx, s.runContent(ctx, p, name, content, 0))
 }
 
