@@ -105,6 +105,9 @@ func startOn(t *testing.T, store *state.Store, settings ...setting) *bundle {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := store.Compact(); err != nil {
+		t.Fatal(err)
+	}
 	service.Start()
 	b.service = service
 	b.Client = b.client(testRegion, api.DefaultAccount)
@@ -266,13 +269,31 @@ func (m *fakeMachine) isOn() bool {
 func (m *fakeMachine) Agent() machine.Agent                 { return machine.Agent{} }
 func (m *fakeMachine) Cancel(string)                        {}
 func (m *fakeMachine) Get(int, string) (int, []byte, error) { return 200, nil, nil }
-func (m *fakeMachine) Console() []byte                      { return fmt.Appendf(nil, "boot %d", m.boots) }
 func (m *fakeMachine) StatusOK() bool                       { return m.isOn() }
 
 // Run writes the script to /etc/motd.
 func (m *fakeMachine) Run(c machine.Command, done func(machine.Result)) {
 	m.write(m.config.RootDevice, "/etc/motd", c.Script)
 	done(machine.Result{})
+}
+
+func (m *fakeMachine) Console() []byte {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return fmt.Appendf(nil, "boot %d", m.boots)
+}
+
+// booted counts the boots; read gives a file of a disk.
+func (m *fakeMachine) booted() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.boots
+}
+
+func (m *fakeMachine) read(device, path string) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.disks[device].files[path]
 }
 
 type fakeDisk struct{ files map[string]string }

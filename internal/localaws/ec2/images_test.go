@@ -3,6 +3,7 @@ package ec2
 import (
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -44,8 +45,8 @@ func TestAnImageHoldsWhatTheDiskHeldAtThatMoment(t *testing.T) {
 		m.write("/dev/xvda", "/etc/motd", "two")
 		rebooted := b.image(t, id, "web-2", false)
 		time.Sleep(5 * time.Second)
-		if m.boots != 2 {
-			t.Errorf("the instance booted %d times, want once more for the image without NoReboot", m.boots)
+		if m.booted() != 2 {
+			t.Errorf("the instance booted %d times, want once more for the image without NoReboot", m.booted())
 		}
 		if s := b.describeImage(t, image).State; s != "pending" {
 			t.Errorf("after 5 s the image is %s", s)
@@ -57,14 +58,14 @@ func TestAnImageHoldsWhatTheDiskHeldAtThatMoment(t *testing.T) {
 				t.Fatalf("image: %+v", shown)
 			}
 			clone := b.running(t, func(in *sdk.RunInstancesInput) { in.ImageId = &image })
-			content, err := b.host.of(t, clone).disks["/dev/xvda"].Read("/etc/motd")
-			if err != nil || string(content) != want {
-				t.Errorf("a server of %s reads %q, %v; want %q", *shown.Name, content, err, want)
+			content := b.host.of(t, clone).read("/dev/xvda", "/etc/motd")
+			if content != want {
+				t.Errorf("a server of %s reads %q; want %q", *shown.Name, content, want)
 			}
 		}
 		m.write("/dev/xvda", "/etc/motd", "three")
-		if content, err := b.host.of(t, id).disks["/dev/xvda"].Read("/etc/motd"); err != nil || string(content) != "three" {
-			t.Errorf("the source reads %q, %v", content, err)
+		if content := b.host.of(t, id).read("/dev/xvda", "/etc/motd"); content != "three" {
+			t.Errorf("the source reads %q", content)
 		}
 	})
 }
@@ -173,8 +174,8 @@ func TestACopyComesOnceForATokenAndFailsLaterForABadKey(t *testing.T) {
 		}
 		run := must(there.RunInstances(ctx, &sdk.RunInstancesInput{ImageId: &first, InstanceType: "m7g.large", MinCount: aws.Int32(1), MaxCount: aws.Int32(1)}))(t)
 		time.Sleep(10 * time.Second)
-		if content, err := b.host.of(t, *run.Instances[0].InstanceId).disks["/dev/xvda"].Read("/etc/motd"); string(content) != "copied" {
-			t.Errorf("a server of the copy reads %q, %v", content, err)
+		if content := b.host.of(t, *run.Instances[0].InstanceId).read("/dev/xvda", "/etc/motd"); content != "copied" {
+			t.Errorf("a server of the copy reads %q", content)
 		}
 	})
 }
@@ -257,7 +258,10 @@ func TestImagesTakeFourToTenMinutes(t *testing.T) {
 	virtual(t, func(t *testing.T, b *bundle) {
 		id, began := b.running(t), time.Now()
 		taken := map[string]time.Duration{}
+		var mu sync.Mutex
 		b.service.OnChange(func() {
+			mu.Lock()
+			defer mu.Unlock()
 			for _, image := range b.service.Inspect().Images {
 				if _, known := taken[image.ID]; !known && image.State == "available" {
 					taken[image.ID] = time.Since(began)
@@ -268,6 +272,8 @@ func TestImagesTakeFourToTenMinutes(t *testing.T) {
 			b.image(t, id, fmt.Sprintf("web-%d", n), true)
 		}
 		time.Sleep(time.Hour)
+		mu.Lock()
+		defer mu.Unlock()
 		seen := map[time.Duration]bool{}
 		for _, d := range taken {
 			if d < 4*time.Minute || d > 10*time.Minute {

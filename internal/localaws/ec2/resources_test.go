@@ -37,8 +37,8 @@ func TestADataVolumeOutlivesItsInstanceAndMovesToAnother(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		second := b.running(t, inZone)
 		attach(second)
-		if content, err := b.host.of(t, second).disks["/dev/sdf"].Read("/data"); string(content) != "precious" {
-			t.Errorf("the second instance reads %q, %v", content, err)
+		if content := b.host.of(t, second).read("/dev/sdf", "/data"); content != "precious" {
+			t.Errorf("the second instance reads %q", content)
 		}
 		_, err := b.DeleteVolume(ctx, &sdk.DeleteVolumeInput{VolumeId: &volume})
 		wantCode(t, err, "VolumeInUse")

@@ -38,16 +38,13 @@ func TestAKilledEndpointComesBackAsItWas(t *testing.T) {
 
 		again := startOn(t, copied, withoutPropagation)
 		defer again.service.Close()
-		if err := copied.Compact(); err != nil {
-			t.Fatal(err)
-		}
 		time.Sleep(10 * time.Second)
 		found := must(again.DescribeInstances(t.Context(), &sdk.DescribeInstancesInput{Filters: []types.Filter{{Name: aws.String("tag:Name"), Values: []string{"web"}}}}))(t)
 		if len(found.Reservations) != 1 || found.Reservations[0].Instances[0].State.Name != "running" {
 			t.Fatalf("found %+v", found.Reservations)
 		}
-		if content, err := again.host.of(t, id).disks["/dev/xvda"].Read("/etc/motd"); string(content) != "kept" {
-			t.Errorf("the server reads %q, %v", content, err)
+		if content := again.host.of(t, id).read("/dev/xvda", "/etc/motd"); content != "kept" {
+			t.Errorf("the server reads %q", content)
 		}
 		if s := again.describe(t, pending).State.Name; s != "running" {
 			t.Errorf("the pending instance is %s", s)
@@ -62,8 +59,8 @@ func TestAKilledEndpointComesBackAsItWas(t *testing.T) {
 			t.Errorf("the image is %s", s)
 		}
 		clone := again.running(t, func(in *sdk.RunInstancesInput) { in.ImageId = &image })
-		if content, err := again.host.of(t, clone).disks["/dev/xvda"].Read("/etc/motd"); string(content) != "kept" {
-			t.Errorf("a server of the image reads %q, %v", content, err)
+		if content := again.host.of(t, clone).read("/dev/xvda", "/etc/motd"); content != "kept" {
+			t.Errorf("a server of the image reads %q", content)
 		}
 		_, err := again.tryRun(1, func(in *sdk.RunInstancesInput) { in.InstanceType = "c7g.large" })
 		wantCode(t, err, "InsufficientInstanceCapacity")
