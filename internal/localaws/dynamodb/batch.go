@@ -44,7 +44,7 @@ func (r *reader) writeRequest() (*input, error) {
 			return invalid("unknown parameter %q: a write request has PutRequest or DeleteRequest", name)
 		}
 		if request != nil {
-			return invalid("Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes")
+			return invalid(manyText)
 		}
 		var err error
 		if request, err = r.input(name); err == nil {
@@ -53,7 +53,7 @@ func (r *reader) writeRequest() (*input, error) {
 		return err
 	})
 	if err == nil && request == nil {
-		err = invalid("Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes")
+		err = invalid(manyText)
 	}
 	return request, err
 }
@@ -116,7 +116,7 @@ func (c *call) readBatch(in *input, projections map[string]getProjection) error 
 			}
 		}
 		if left != nil {
-			unprocessed[name] = map[string]any{"Keys": left, "ConsistentRead": request.ConsistentRead}
+			unprocessed[name] = request.remaining(left)
 		}
 		c.countRead(used.own)
 		if answer := used.answer(in.ReturnConsumedCapacity); answer != nil {
@@ -124,6 +124,18 @@ func (c *call) readBatch(in *input, projections map[string]getProjection) error 
 		}
 	}
 	return c.answerBatch(map[string]any{"Responses": responses, "UnprocessedKeys": unprocessed}, capacity)
+}
+
+// remaining is the request for the keys that are left, as the caller can send it again.
+func (in *input) remaining(keys []Item) map[string]any {
+	again := map[string]any{"Keys": keys, "ConsistentRead": in.ConsistentRead}
+	if in.projection.given {
+		again["ProjectionExpression"] = in.projection.text
+	}
+	if in.placeholders.names != nil {
+		again["ExpressionAttributeNames"] = in.placeholders.names
+	}
+	return again
 }
 
 func (c *call) answerBatch(answer map[string]any, capacity []map[string]any) error {

@@ -134,7 +134,7 @@ type call struct {
 	reply []byte
 }
 
-// calls are the operations. Those that do not take the lock themselves say so by what runs them.
+// calls are the operations. Each takes the lock itself, once its input is read and parsed.
 var calls = map[string]func(c *call) error{
 	"BatchGetItem":              (*call).batchGetItem,
 	"BatchWriteItem":            (*call).batchWriteItem,
