@@ -132,6 +132,9 @@ func (b *batch) missing() ordinals.Set { return b.ordinals.Minus(b.progress.Laun
 
 // launch makes attempts until every ordinal has a server or no place is left to ask.
 func (b *batch) launch(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
+	if b.job.Parent == nil {
+		return jobs.Fail("a Batch is a Launch's child; submit a Launch"), nil
+	}
 	stamp, err := loadStamp(ctx, b.Files, b.spec)
 	if err != nil {
 		return jobs.Move{}, err
@@ -287,10 +290,11 @@ func (b *batch) server(turn *jobs.Turn, stamp Stamp, rung Rung, instance cloud.I
 
 // origin is the launch in whose name the batch works.
 func (b *batch) origin() (job, incarnation string, run int) {
-	if p := b.job.Parent; p != nil {
-		return p.ID, p.Incarnation, p.Run
+	p := b.job.Parent
+	if p == nil { // it launched nothing
+		return b.job.ID, b.job.Incarnation, b.job.Run
 	}
-	return b.job.ID, b.job.Incarnation, b.job.Run
+	return p.ID, p.Incarnation, p.Run
 }
 
 // tags are the same for the whole batch. Ours win over a user's.

@@ -26,7 +26,7 @@ func (b *batch) prepareUserData(ctx context.Context, turn *jobs.Turn, stamp Stam
 		return jobs.Fatalf("build the user data", b.spec.Fleet, err.Error(), "")
 	}
 	if !fits {
-		folder := fmt.Sprintf("launches/%s/%s-r%d-a%d", b.job.ID, turn.Job.Incarnation, turn.Job.Run, b.progress.Attempts+1)
+		folder := fmt.Sprintf("%s%s/%s-r%d-a%d", stampFolder, b.job.ID, turn.Job.Incarnation, turn.Job.Run, b.progress.Attempts+1)
 		if data, err = b.manifest(ctx, told, folder); err != nil {
 			return err
 		}

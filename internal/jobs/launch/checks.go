@@ -62,10 +62,14 @@ func (l *launch) statusChecks(ctx context.Context, turn *jobs.Turn) (jobs.Move, 
 	return l.conclude(turn, pending, "status checks", nil), nil
 }
 
-// attach registers the servers that passed with the target groups. Registering twice is harmless.
+// attach registers the servers that passed with the target groups. Registering twice is harmless; a server that has died
+// meanwhile would fail the whole call.
 func (l *launch) attach(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
 	servers, err := l.servers(ctx, l.progress.Up)
 	if err != nil {
+		return jobs.Move{}, err
+	}
+	if servers, err = l.running(ctx, servers); err != nil {
 		return jobs.Move{}, err
 	}
 	groups := l.TargetGroups(l.job.Target)
@@ -76,6 +80,23 @@ func (l *launch) attach(ctx context.Context, turn *jobs.Turn) (jobs.Move, error)
 	}
 	turn.Note("%d servers registered with %d target groups", len(servers), len(l.progress.TargetGroups))
 	return jobs.Done(), nil
+}
+
+// running leaves out, as failed, what does not run any more.
+func (l *launch) running(ctx context.Context, servers []ledger.Server) ([]ledger.Server, error) {
+	instances, err := describe(ctx, l.ec2(), servers)
+	if err != nil {
+		return nil, err
+	}
+	kept := servers[:0:0]
+	for _, server := range servers {
+		if state := instances[server.InstanceID].State; state == "running" {
+			kept = append(kept, server)
+		} else {
+			l.progress.fail(server.Ordinal, server.InstanceID, "it ran, and then was "+orWord(state, "gone"))
+		}
+	}
+	return kept, nil
 }
 
 // targetHealth waits until the servers are healthy in every target group.

@@ -53,9 +53,10 @@ func TestSpecsThatCannotWorkAreRefused(t *testing.T) {
 func TestBatchesThatNoLaunchWroteAreRefused(t *testing.T) {
 	t.Parallel()
 	for raw, want := range map[string]string{
-		`{"fleet": "web", "ordinals": "0-100", "key": "k", "digest": "d"}`: "at most 100",
-		`{"fleet": "web", "ordinals": "x", "key": "k", "digest": "d"}`:     "ordinal",
-		`{"fleet": "web", "ordinals": "0"}`:                                "key",
+		`{"fleet": "web", "ordinals": "0-100", "key": "launches/k", "digest": "d"}`: "at most 100",
+		`{"fleet": "web", "ordinals": "x", "key": "launches/k", "digest": "d"}`:     "ordinal",
+		`{"fleet": "web", "ordinals": "0", "key": "state.json", "digest": "d"}`:     "below launches/",
+		`{"fleet": "web", "ordinals": "0"}`:                                         "key",
 	} {
 		if err := launch.NewBatch(launch.Config{}).Check(json.RawMessage(raw)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v; expected a word about %q", raw, err, want)

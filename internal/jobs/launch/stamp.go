@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/stampmill/stampmill/internal/jobs"
 	"github.com/stampmill/stampmill/internal/jobs/cloud"
@@ -54,6 +55,9 @@ func (b *BatchSpec) CheckSpec(p *spec.Problems) {
 	case set.Len() > BatchSize:
 		p.At("ordinals").Add("expected at most %d ordinals, found %d", "", BatchSize, set.Len())
 	}
+	if b.Key != "" && !strings.HasPrefix(b.Key, stampFolder) {
+		p.At("key").Add("expected an object below %s, found %q", "only a Launch writes batches", stampFolder, b.Key)
+	}
 }
 
 func (b *BatchSpec) set() (ordinals.Set, error) {
@@ -62,9 +66,12 @@ func (b *BatchSpec) set() (ordinals.Set, error) {
 	return set, err
 }
 
+// stampFolder is where the bucket has what batches are told.
+const stampFolder = "launches/"
+
 // stampKey is where a batch's description lies.
 func stampKey(job *jobs.Job, round, batch int) string {
-	return fmt.Sprintf("launches/%s/r%d/%d-%d.json", job.ID, job.Run, round, batch)
+	return fmt.Sprintf("%s%s/r%d/%d-%d.json", stampFolder, job.ID, job.Run, round, batch)
 }
 
 // loadStamp reads the description and makes sure that it is the one that was meant.

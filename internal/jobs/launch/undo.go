@@ -18,6 +18,9 @@ func (l *launch) undoServers(ctx context.Context, turn *jobs.Turn) (jobs.Move, e
 			return false, err
 		}
 		doomed, leaving := living(tagged)
+		if len(doomed) > 0 {
+			turn.Note("terminates %d servers", len(doomed))
+		}
 		if l.progress.Owned {
 			recorded, err := l.recorded(ctx, turn, tagged)
 			if err != nil {
@@ -32,7 +35,6 @@ func (l *launch) undoServers(ctx context.Context, turn *jobs.Turn) (jobs.Move, e
 			if err := terminate(ctx, l.ec2(), doomed); err != nil {
 				return false, err
 			}
-			turn.Note("terminates %d servers", len(doomed))
 		}
 		return len(doomed) == 0 && leaving == 0, nil
 	})
