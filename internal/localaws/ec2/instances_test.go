@@ -253,7 +253,7 @@ func TestRunInstancesRefuses(t *testing.T) {
 		{"a long token", "InvalidParameterValue", token(strings.Repeat("x", 65))},
 		{"a dry run", "DryRunOperation", func(in *sdk.RunInstancesInput) { in.DryRun = aws.Bool(true) }},
 		{"a parameter that it does not know", "UnknownParameter", func(in *sdk.RunInstancesInput) {
-			in.HibernationOptions = &types.HibernationOptionsRequest{Configured: aws.Bool(true)}
+			in.KernelId = aws.String("aki-1")
 		}},
 		{"a spot price below the market", "SpotMaxPriceTooLow", func(in *sdk.RunInstancesInput) {
 			in.InstanceMarketOptions = &types.InstanceMarketOptionsRequest{MarketType: "spot", SpotOptions: &types.SpotMarketOptions{MaxPrice: aws.String("0.0001")}}

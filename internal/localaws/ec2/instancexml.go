@@ -57,9 +57,9 @@ type instanceXML struct {
 	Profile        *profileXML     `xml:"iamInstanceProfile"`
 	EBSOptimized   bool            `xml:"ebsOptimized"`
 	ENASupport     bool            `xml:"enaSupport"`
-	CPU            cpuXML          `xml:"cpuOptions"`
 	Metadata       metadataOptions `xml:"metadataOptions"`
 	Details        string          `xml:"platformDetails"`
+	launchExtras
 }
 
 type placementXML struct {
@@ -80,11 +80,6 @@ type reasonXML struct {
 type profileXML struct {
 	ARN string `xml:"arn"`
 	ID  string `xml:"id"`
-}
-
-type cpuXML struct {
-	Cores   int32 `xml:"coreCount"`
-	Threads int32 `xml:"threadsPerCore"`
 }
 
 type deviceXML struct {
@@ -170,7 +165,10 @@ func showInstance(i *instanceRecord) instanceXML {
 		x.Lifecycle = "spot"
 	}
 	kind := instanceTypes[i.Type]
-	x.CPU = cpuXML{kind.cores(), kind.threads()}
+	x.launchExtras = i.Extras
+	if x.CPU == nil {
+		x.CPU = &cpuOptions{kind.cores(), kind.threads()}
+	}
 	if i.StateReasonCode != "" {
 		x.StateReason = &reasonXML{i.StateReasonCode, i.StateReason}
 	}

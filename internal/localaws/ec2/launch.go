@@ -48,6 +48,7 @@ func (s *Service) newInstance(c *call, p *launchPlan, id, reservation string, in
 		UsesPublicSubnet: p.publicIP == nil || *p.publicIP,
 	}
 	d := p.data
+	i.Extras = d.launchExtras
 	if d.Profile != nil {
 		i.ProfileARN = d.Profile.ARN
 	}

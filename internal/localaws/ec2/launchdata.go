@@ -27,6 +27,44 @@ type launchData struct {
 	Market            *marketSpec        `query:"InstanceMarketOptions" xml:"instanceMarketOptions,omitempty" json:",omitempty"`
 	Credit            *creditSpec        `query:"CreditSpecification" xml:"creditSpecification,omitempty" json:",omitempty"`
 	Metadata          *metadataOptions   `query:"MetadataOptions" xml:"metadataOptions,omitempty" json:",omitempty"`
+	launchExtras
+}
+
+// launchExtras are kept and shown, but change nothing that this endpoint does.
+type launchExtras struct {
+	CPU         *cpuOptions         `query:"CpuOptions" xml:"cpuOptions,omitempty" json:",omitempty"`
+	Enclave     *enclaveOptions     `query:"EnclaveOptions" xml:"enclaveOptions,omitempty" json:",omitempty"`
+	Hibernation *hibernationOptions `query:"HibernationOptions" xml:"hibernationOptions,omitempty" json:",omitempty"`
+	Maintenance *maintenanceOptions `query:"MaintenanceOptions" xml:"maintenanceOptions,omitempty" json:",omitempty"`
+	PrivateDNS  *privateDNSOptions  `query:"PrivateDnsNameOptions" xml:"privateDnsNameOptions,omitempty" json:",omitempty"`
+	Reservation *reservationOptions `query:"CapacityReservationSpecification" xml:"capacityReservationSpecification,omitempty" json:",omitempty"`
+}
+
+type cpuOptions struct {
+	Cores   int32 `query:"CoreCount" xml:"coreCount"`
+	Threads int32 `query:"ThreadsPerCore" xml:"threadsPerCore"`
+}
+
+type enclaveOptions struct {
+	Enabled bool `query:"Enabled" xml:"enabled"`
+}
+
+type hibernationOptions struct {
+	Configured bool `query:"Configured" xml:"configured"`
+}
+
+type maintenanceOptions struct {
+	AutoRecovery string `query:"AutoRecovery" xml:"autoRecovery"`
+}
+
+type privateDNSOptions struct {
+	HostnameType string `query:"HostnameType" xml:"hostnameType,omitempty"`
+	ARecord      bool   `query:"EnableResourceNameDnsARecord" xml:"enableResourceNameDnsARecord"`
+	AAAARecord   bool   `query:"EnableResourceNameDnsAAAARecord" xml:"enableResourceNameDnsAAAARecord"`
+}
+
+type reservationOptions struct {
+	Preference string `query:"CapacityReservationPreference" xml:"capacityReservationPreference"`
 }
 
 type profileSpec struct {
@@ -108,6 +146,12 @@ func (d launchData) over(o launchData) launchData {
 	prefer(&d.Monitoring, o.Monitoring)
 	prefer(&d.Market, o.Market)
 	prefer(&d.Credit, o.Credit)
+	prefer(&d.CPU, o.CPU)
+	prefer(&d.Enclave, o.Enclave)
+	prefer(&d.Hibernation, o.Hibernation)
+	prefer(&d.Maintenance, o.Maintenance)
+	prefer(&d.PrivateDNS, o.PrivateDNS)
+	prefer(&d.Reservation, o.Reservation)
 	if len(o.Interfaces) > 0 {
 		d.Interfaces = o.Interfaces
 	}

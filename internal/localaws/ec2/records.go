@@ -42,6 +42,7 @@ type instanceRecord struct {
 	Monitoring       bool   `json:",omitempty"`
 	CPUCredits       string `json:",omitempty"`
 	Tenancy          string
+	Extras           launchExtras
 	PlacementGroup   string `json:",omitempty"`
 	NoSourceDest     bool   `json:",omitempty"`
 

@@ -79,7 +79,13 @@ func (o Options) withDefaults() Options {
 	set(&o.NameReserved, time.Minute)
 	set(&o.TokenKept, 48*time.Hour)
 	if o.BaseDisk == nil {
-		o.BaseDisk, o.EmptyDisk, o.DecodeDisk = machine.BaseDisk, machine.EmptyDisk, machine.DecodeDisk
+		o.BaseDisk = machine.BaseDisk
+	}
+	if o.EmptyDisk == nil {
+		o.EmptyDisk = machine.EmptyDisk
+	}
+	if o.DecodeDisk == nil {
+		o.DecodeDisk = machine.DecodeDisk
 	}
 	return o
 }

@@ -18,6 +18,7 @@ func TestALaunchTemplateIsABaseThatTheRequestOverrides(t *testing.T) {
 			ImageId: aws.String(baseImage("al2023-arm64")), InstanceType: "c7g.large",
 			UserData:        aws.String(base64.StdEncoding.EncodeToString([]byte("template"))),
 			MetadataOptions: &types.LaunchTemplateInstanceMetadataOptionsRequest{HttpTokens: "required", HttpPutResponseHopLimit: aws.Int32(3)},
+			CpuOptions:      &types.LaunchTemplateCpuOptionsRequest{CoreCount: aws.Int32(1), ThreadsPerCore: aws.Int32(1)},
 			BlockDeviceMappings: []types.LaunchTemplateBlockDeviceMappingRequest{
 				{DeviceName: aws.String("/dev/sdf"), Ebs: &types.LaunchTemplateEbsBlockDeviceRequest{VolumeSize: aws.Int32(10), VolumeType: "gp3"}},
 			},
@@ -43,6 +44,9 @@ func TestALaunchTemplateIsABaseThatTheRequestOverrides(t *testing.T) {
 		}
 		if m := i.MetadataOptions; m.HttpTokens != "required" || *m.HttpPutResponseHopLimit != 5 {
 			t.Errorf("metadata options %+v", m)
+		}
+		if i.CpuOptions == nil || *i.CpuOptions.CoreCount != 1 {
+			t.Errorf("CPU options %+v", i.CpuOptions)
 		}
 		if len(i.BlockDeviceMappings) != 2 {
 			t.Errorf("devices %+v", i.BlockDeviceMappings)
