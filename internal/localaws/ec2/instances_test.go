@@ -358,3 +358,7 @@ func TestAShutdownFromInsideDoesWhatTheInstanceSays(t *testing.T) {
 		})
 	}
 }
+
+func profile(name string) *types.IamInstanceProfileSpecification {
+	return &types.IamInstanceProfileSpecification{Name: aws.String(name)}
+}
