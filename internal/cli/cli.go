@@ -1,0 +1,200 @@
+// Package cli is the command line `stampmill`. Commands read and write through IO only, so that a test can run them.
+//
+// Exit codes: 0 done, 1 it failed, 2 the command line was wrong, 3 a spec or a message is not valid, 4 a job that was
+// waited for failed, 5 it was cancelled, 6 the wait timed out, 7 there is no such thing.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stampmill/stampmill/internal/app"
+	"github.com/stampmill/stampmill/internal/aws/clients"
+	"github.com/stampmill/stampmill/internal/config"
+	"github.com/stampmill/stampmill/internal/jobs/bake"
+	"github.com/stampmill/stampmill/internal/jobs/launch"
+	"github.com/stampmill/stampmill/internal/jobs/ping"
+	"github.com/stampmill/stampmill/internal/jobs/spec"
+	"github.com/stampmill/stampmill/internal/jobs/terminate"
+	"github.com/stampmill/stampmill/internal/version"
+)
+
+// Exit codes.
+const (
+	ExitOK        = 0
+	ExitFailure   = 1
+	ExitUsage     = 2
+	ExitInvalid   = 3
+	ExitJobFailed = 4
+	ExitCancelled = 5
+	ExitTimeout   = 6
+	ExitNotFound  = 7
+)
+
+// IO is where a command reads and writes.
+type IO struct {
+	In       io.Reader
+	Out, Err io.Writer
+}
+
+// exit is an error with its exit code. An empty message prints nothing.
+type exit struct {
+	code int
+	err  error
+}
+
+func (e *exit) Error() string {
+	if e.err == nil {
+		return ""
+	}
+	return e.err.Error()
+}
+func (e *exit) Unwrap() error { return e.err }
+
+func exitf(code int, format string, args ...any) error {
+	return &exit{code: code, err: fmt.Errorf(format, args...)}
+}
+
+// command is what every subcommand shares.
+type command struct {
+	IO
+	config config.Common
+	output string // table, json, yaml
+	opened *app.App
+}
+
+// Run carries out one command line and gives the exit code.
+func Run(ctx context.Context, args []string, streams IO) int {
+	c := &command{IO: streams}
+	root := c.root()
+	root.SetArgs(args)
+	root.SetIn(streams.In)
+	root.SetOut(streams.Out)
+	root.SetErr(streams.Err)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return ExitOK
+	}
+	code := ExitFailure
+	var coded *exit
+	var invalid *spec.Errors
+	switch {
+	case errors.As(err, &coded):
+		code = coded.code
+	case errors.As(err, &invalid):
+		code = ExitInvalid
+	}
+	if text := err.Error(); text != "" {
+		fmt.Fprintln(streams.Err, text)
+	}
+	return code
+}
+
+func (c *command) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "stampmill",
+		Short: "Bake machine images and stamp servers from them",
+		Long: `Stampmill bakes machine images and stamps identical servers from them.
+
+It enqueues jobs on SQS; workers (stampmill-worker) carry them out and record progress in DynamoDB.
+AWS's settings are the SDK's: AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL, …; ours begin with STAMPMILL_:
+  STAMPMILL_PREFIX  begins the names of queues and tables (default stampmill)
+  STAMPMILL_BUCKET  bucket for output and large files (default PREFIX-ACCOUNT-REGION)
+
+Exit codes: 0 done, 1 failed, 2 wrong command line, 3 a spec is not valid, 4 the job failed, 5 it was cancelled,
+6 the wait timed out, 7 no such thing.`,
+		SilenceErrors: true, SilenceUsage: true,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			switch c.output {
+			case "table", "json", "yaml":
+			default:
+				return exitf(ExitUsage, "-o is %q; expected table, json or yaml", c.output)
+			}
+			if err := config.Load(&c.config, nil); err != nil {
+				return &exit{ExitUsage, err}
+			}
+			return nil
+		},
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &exit{ExitUsage, err} })
+	root.PersistentFlags().StringVarP(&c.output, "output", "o", "table", "table, json or yaml")
+	root.AddCommand(c.submit(), c.validate(), c.plan(), c.schema(), c.job(), c.logs(), c.wait(), c.cancel(), c.retry(),
+		c.image(), c.fleet(), c.setup(), c.ping(), c.version())
+	for _, sub := range root.Commands() {
+		usageErrors(sub)
+	}
+	return root
+}
+
+// usageErrors gives wrong arguments their exit code.
+func usageErrors(cmd *cobra.Command) {
+	if check := cmd.Args; check != nil {
+		cmd.Args = func(cmd *cobra.Command, args []string) error {
+			if err := check(cmd, args); err != nil {
+				return exitf(ExitUsage, "%w\nusage: %s", err, cmd.UseLine())
+			}
+			return nil
+		}
+	}
+	for _, sub := range cmd.Commands() {
+		usageErrors(sub)
+	}
+}
+
+// Registry is every kind that a spec file may have.
+func Registry() spec.Registry {
+	r := spec.Registry{}
+	r.Register(bake.Name, bake.Spec{})
+	r.Register(launch.KindName, launch.Spec{})
+	r.Register(terminate.KindName, terminate.Spec{})
+	r.Register("Ping", ping.Spec{})
+	return r
+}
+
+// open opens the installation once.
+func (c *command) open(ctx context.Context) (*app.App, error) {
+	if c.opened != nil {
+		return c.opened, nil
+	}
+	options, err := c.options()
+	if err != nil {
+		return nil, err
+	}
+	c.opened, err = app.Open(ctx, options)
+	return c.opened, err
+}
+
+func (c *command) options() (app.Options, error) {
+	sdk, err := clients.New(clients.Config{Version: version.Number})
+	if err != nil {
+		return app.Options{}, err
+	}
+	return app.Options{Common: c.config, Clients: sdk}, nil
+}
+
+func (c *command) version() *cobra.Command {
+	return &cobra.Command{Use: "version", Short: "Print the version", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
+		if c.output != "table" {
+			return c.print(map[string]string{"version": version.Number}, nil)
+		}
+		_, err := fmt.Fprintln(c.Out, version.String())
+		return err
+	}}
+}
+
+// terminal reports whether a person watches: progress is then drawn in place.
+func (c *command) terminal() bool {
+	file, ok := c.Err.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := file.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+func (c *command) colour() bool { return c.terminal() && os.Getenv("NO_COLOR") == "" }
