@@ -110,6 +110,14 @@ func TestOnlyTheFirstHundredProblemsAreReported(t *testing.T) {
 	}
 }
 
+func TestAListMayBeLong(t *testing.T) {
+	t.Parallel()
+	_, got := loadText(t, head+"  rows:\n"+strings.Repeat("    - name: a\n      size: 1\n", 8000), nil)
+	if len(got) != 0 {
+		t.Errorf("got %.200q", got)
+	}
+}
+
 func TestAHostileDocumentIsRefusedQuickly(t *testing.T) {
 	t.Parallel()
 	laughs := "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
@@ -125,6 +133,9 @@ func TestAHostileDocumentIsRefusedQuickly(t *testing.T) {
 		"itself":         {"a: &a [*a]\n", "there is no anchor"},
 		"large":          {"a: " + strings.Repeat("x", spec.MaxDocument), "a document is at most 1 MiB"},
 		"large JSON":     {`{"a": "` + strings.Repeat("x", spec.MaxDocument) + `"}`, "a document is at most 1 MiB"},
+		"many fields":    {strings.Repeat("a: b\n", 200_000), "a mapping has at most 5000 fields"},
+		"many items":     {strings.Repeat("-\n", 500_000), "a list has at most 20000 items"},
+		"in braces":      {"a: {" + strings.Repeat("a: b, ", 150_000) + "}", "a mapping has at most 5000 fields"},
 		"binary":         {"a: \xff\xfe", "expected UTF-8 text"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -66,7 +66,7 @@ func readYAML(c chunk, shown string) (n *node, duplicates []Problem, err error) 
 		return nil, nil, err
 	}
 	tokens := lexer.Tokenize(c.content)
-	if err := r.checkDepth(tokens); err != nil {
+	if err := r.bound(tokens); err != nil {
 		return nil, nil, err
 	}
 	file, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
@@ -96,39 +96,6 @@ func (r *yamlReader) checkText(content string) error {
 	for i, line := range r.lines {
 		if !utf8.ValidString(line) || strings.ContainsRune(line, 0) {
 			return &syntax{r.before + i + 1, 1, "expected UTF-8 text, found binary content", "save the file as UTF-8"}
-		}
-	}
-	return nil
-}
-
-// checkDepth bounds the nesting before the parser, which is recursive, sees it.
-func (r *yamlReader) checkDepth(tokens token.Tokens) error {
-	var columns []int
-	flow, line := 0, 0
-	for i, t := range tokens {
-		switch t.Type {
-		case token.MappingStartType, token.SequenceStartType:
-			flow++
-		case token.MappingEndType, token.SequenceEndType:
-			flow = max(0, flow-1)
-		}
-		if flow == 0 {
-			nests := t.Type == token.SequenceEntryType || t.Type == token.MappingKeyType ||
-				t.Type == token.TagType || t.Type == token.AnchorType || t.Type == token.MappingValueType
-			if t.Position.Line != line || nests {
-				for len(columns) > 0 && columns[len(columns)-1] >= t.Position.Column {
-					columns = columns[:len(columns)-1]
-				}
-				columns = append(columns, t.Position.Column)
-			}
-		}
-		line = t.Position.Line
-		// A level of blocks may take two columns: the dash and the key.
-		if flow > MaxDepth || len(columns) > 2*MaxDepth {
-			return r.fail(t, fmt.Sprintf("lists and mappings are nested at most %d deep", MaxDepth), "flatten it")
-		}
-		if i > 4*maxNodes {
-			return r.fail(t, fmt.Sprintf("a document has at most %d values", maxNodes), "split it")
 		}
 	}
 	return nil
