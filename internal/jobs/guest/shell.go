@@ -156,9 +156,15 @@ func shellFetch(url, digest, file string) string {
 		file, Quote(url), Quote(strings.TrimPrefix(digest, "sha256:")))
 }
 
+// worthPacking is the size from which compressing is worth the worker's time.
+const worthPacking = 4 << 10
+
 // shellWrite writes content into the file, a word of shell; compressed where that is shorter.
 func shellWrite(content []byte, file string) (string, error) {
 	encoded, unpack := base64.StdEncoding.EncodeToString(content), ""
+	if len(content) < worthPacking {
+		return fmt.Sprintf("  base64 -d >%s <<'STAMPMILL-END'\n%s\nSTAMPMILL-END", file, encoded), nil
+	}
 	packed, err := compress(content)
 	if err != nil {
 		return "", err
