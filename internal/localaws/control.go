@@ -16,6 +16,7 @@ import (
 //	GET    /_localaws/state     what each service holds, in short
 //	GET    /_localaws/calls     calls, errors and throttled answers by action; DELETE resets them
 //	GET    /_localaws/faults    the fault rules; POST adds one (see Rule); DELETE removes all
+//	GET    /_localaws/events    the queues that get events; POST adds one (see EventTarget); DELETE removes all
 //	POST   /_localaws/NAME      what a service offers under that name (see api.Controls), such as capacity
 const controlPath = "/_localaws/"
 
@@ -57,10 +58,17 @@ func (s *Server) control(w http.ResponseWriter, hr *http.Request, name string, b
 		result, err = s.postFault(body)
 	case "DELETE faults":
 		s.ClearFaults()
+	case "GET events":
+		result = s.events.list()
+	case "POST events":
+		err = s.postEventTarget(body)
+	case "DELETE events":
+		s.events.clear()
+		err = s.store.Flush()
 	default:
 		if hr.Method != http.MethodPost {
 			err = &api.Error{Code: "NotFound", Status: http.StatusNotFound,
-				Message: "no " + hr.Method + " " + controlPath + name + "; there are: GET health, state, calls, faults; DELETE calls, faults; POST faults, " + strings.Join(slices.Sorted(maps.Keys(s.controls())), ", ")}
+				Message: "no " + hr.Method + " " + controlPath + name + "; there are: GET health, state, calls, faults, events; DELETE calls, faults, events; POST faults, events, " + strings.Join(slices.Sorted(maps.Keys(s.controls())), ", ")}
 			break
 		}
 		result, err = s.Control(name, body)
@@ -78,6 +86,14 @@ func (s *Server) postFault(body []byte) (any, error) {
 	}
 	id, err := s.AddFault(rule)
 	return map[string]int{"id": id}, err
+}
+
+func (s *Server) postEventTarget(body []byte) error {
+	var target EventTarget
+	if err := api.DecodeJSON(body, &target); err != nil {
+		return err
+	}
+	return s.SendEvents(target)
 }
 
 func (s *Server) summary() map[string]any {

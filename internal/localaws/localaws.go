@@ -19,6 +19,8 @@ import (
 	"sync"
 
 	"github.com/stampmill/stampmill/internal/localaws/api"
+	"github.com/stampmill/stampmill/internal/localaws/ec2"
+	"github.com/stampmill/stampmill/internal/localaws/machine"
 	"github.com/stampmill/stampmill/internal/localaws/state"
 )
 
@@ -36,6 +38,10 @@ type Config struct {
 	URL string
 	// BodyLimit is the largest body of a request in bytes; 0 is 256 MiB.
 	BodyLimit int64
+	// EC2 sets what the EC2 service does beside AWS's defaults; its Buckets follow Unlimited.
+	EC2 ec2.Options
+	// Machines changes how the servers behave.
+	Machines []machine.HostOption
 	// Intercept is asked before each call for the fault to put around it. It may be called concurrently.
 	Intercept func(*api.Request) Fault
 	// Log receives what the endpoint cannot tell its callers; nil is slog.Default().
@@ -52,6 +58,7 @@ type Server struct {
 	order    []api.Service
 	calls    calls
 	faults   faultRules
+	events   *events
 
 	closing context.Context
 	cancel  context.CancelFunc
@@ -109,7 +116,7 @@ func (s *Server) build() error {
 		URL:       func() string { return s.config.URL },
 		Roundtrip: inside{s},
 	}
-	services, err := newServices(s.env)
+	services, err := s.newServices()
 	if err != nil {
 		return err
 	}
