@@ -112,7 +112,7 @@ func TestOnlyTheFirstHundredProblemsAreReported(t *testing.T) {
 
 func TestAListMayBeLong(t *testing.T) {
 	t.Parallel()
-	_, got := loadText(t, head+"  rows:\n"+strings.Repeat("    - name: a\n      size: 1\n", 8000), nil)
+	_, got := loadText(t, head+"  rows:\n"+strings.Repeat("    - name: a # web\n      size: 1\n", 8000)+strings.Repeat("# end\n", 8000), nil)
 	if len(got) != 0 {
 		t.Errorf("got %.200q", got)
 	}

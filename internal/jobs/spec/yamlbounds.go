@@ -47,6 +47,8 @@ func (r *yamlReader) bound(tokens token.Tokens) error {
 // see takes the next token, and gives the number of fields of its mapping, or of items of its list, so far.
 func (b *bounds) see(t *token.Token) (fields, items int) {
 	switch t.Type {
+	case token.CommentType:
+		return 0, 0
 	case token.MappingStartType, token.SequenceStartType:
 		b.flow = append(b.flow, 0)
 		return 0, 0
