@@ -50,6 +50,17 @@ func (l *eventLog) add(e api.Event) {
 	l.all = append(l.all, e)
 }
 
+// states are the instance states that the events told, in their order.
+func (l *eventLog) states() []any {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var states []any
+	for _, e := range l.all {
+		states = append(states, e.Detail["state"])
+	}
+	return states
+}
+
 type transport struct{ service api.Service }
 
 // RoundTrip routes a signed request to the service as the endpoint's core does.

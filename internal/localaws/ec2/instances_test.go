@@ -78,10 +78,7 @@ func TestAnInstanceRunsStopsStartsAndEnds(t *testing.T) {
 		time.Sleep(time.Hour)
 		_, err := b.DescribeInstances(ctx, &sdk.DescribeInstancesInput{InstanceIds: []string{id}})
 		wantCode(t, err, "InvalidInstanceID.NotFound")
-		var states []any
-		for _, e := range b.events.all {
-			states = append(states, e.Detail["state"])
-		}
+		states := b.events.states()
 		want := "[pending running stopping stopped pending running shutting-down terminated]"
 		if fmt.Sprint(states) != want {
 			t.Errorf("events tell %v, want %s", states, want)
