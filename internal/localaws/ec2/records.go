@@ -283,7 +283,7 @@ type tokenRecord struct {
 	At     time.Time
 }
 
-// nameRecord is an AMI name that is still taken after deregistering, and the AMI's id.
+// goneRecord remembers a deregistered AMI: its id is unavailable rather than unknown, and its name stays taken a while.
 type goneRecord struct {
 	Account, Region, Name string
 	Until                 time.Time
