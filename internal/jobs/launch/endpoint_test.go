@@ -11,7 +11,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	sdkec2 "github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
+	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 
 	"github.com/stampmill/stampmill/internal/aws/clients"
 	awsec2 "github.com/stampmill/stampmill/internal/aws/ec2"
@@ -42,6 +46,7 @@ type endpoint struct {
 	store   *store.Store
 	ledger  *awsledger.Ledger
 	engine  *jobs.Engine
+	aws     *clients.Regional
 	ami     string
 	account string
 }
@@ -64,6 +69,7 @@ func newEndpoint(t *testing.T) *endpoint {
 		t.Fatal(err)
 	}
 	e := &endpoint{t: t, server: server, store: store.New(own.DynamoDB, setup.JobsTable("test")), ledger: awsledger.New(all, "test")}
+	e.aws = own
 	e.ec2 = server.Service("ec2").(*ec2.Service)
 	if e.queue, err = queue.Open(t.Context(), queue.Config{API: own.SQS, Prefix: "test"}); err != nil {
 		t.Fatal(err)
@@ -260,6 +266,50 @@ func TestOnTheEndpointFewerThanAcceptedIsUndone(t *testing.T) {
 	})
 }
 
+func TestOnTheEndpointOnlyHealthyTargetsStayAndTerminateDrains(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e := newEndpoint(t)
+		subnets, err := e.aws.EC2.DescribeSubnets(t.Context(), &sdkec2.DescribeSubnetsInput{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		group, err := e.aws.ELBv2.CreateTargetGroup(t.Context(), &elasticloadbalancingv2.CreateTargetGroupInput{Name: aws.String("web"), Port: aws.Int32(80),
+			Protocol: elbtypes.ProtocolEnumHttp, VpcId: subnets.Subnets[0].VpcId, TargetType: elbtypes.TargetTypeEnumInstance})
+		if err != nil {
+			t.Fatal(err)
+		}
+		targets := func() (healthy int) {
+			out, err := e.aws.ELBv2.DescribeTargetHealth(t.Context(), &elasticloadbalancingv2.DescribeTargetHealthInput{TargetGroupArn: group.TargetGroups[0].TargetGroupArn})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, d := range out.TargetHealthDescriptions {
+				if d.TargetHealth.State == elbtypes.TargetHealthStateEnumHealthy {
+					healthy++
+				}
+			}
+			return healthy
+		}
+		job := e.carry("Launch", "web", "1", fmt.Sprintf(`{"image": %q, "count": 6, "accept": "80%%", "pools": [{"types": ["m7g.large"]}], "hostname": "web-{ordinal}",
+			"bootstrap": {"text": "dnf install -y nginx\nif [ \"$STAMPMILL_ORDINAL\" != 3 ]; then systemctl enable --now nginx; fi\n"},
+			"attach": {"targetGroups": ["web"]}, "healthy": {"statusChecks": true, "targetGroup": true, "within": "5m"}}`, e.ami), jobs.Succeeded)
+		e.servers("web", 0, 1, 2, 4, 5)
+		if n := targets(); n != 5 {
+			t.Errorf("%d targets are healthy, expected 5", n)
+		}
+		if result := resultOf(t, job); result.Missing.String() != "3" || len(result.Failures) != 1 || !strings.Contains(result.Failures[0].Reason, "unhealthy") {
+			t.Errorf("the result is %s", job.Result)
+		}
+		began := time.Now()
+		e.carry("Terminate", "down", "2", `{"fleet": "web", "to": 2}`, jobs.Succeeded)
+		e.servers("web", 0, 1)
+		if took := time.Since(began); took < 5*time.Minute || targets() != 2 {
+			t.Errorf("terminating took %s with %d targets left, expected the target group's 300 s of draining and 2", took, targets())
+		}
+	})
+}
+
 func TestOnTheEndpointAThousandServersCostAtMostFortyCalls(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -269,7 +319,6 @@ func TestOnTheEndpointAThousandServersCostAtMostFortyCalls(t *testing.T) {
 			"settings": {"all": {"cluster": "blue"}}}`, e.ami), jobs.Succeeded)
 		e.servers("web", upTo(1000)...)
 		calls := e.calls() - before
-		t.Logf("%d calls: %v", calls, e.server.Calls())
 		if calls > 20 {
 			t.Errorf("1,000 servers cost %d EC2 calls, expected at most 20", calls)
 		}
