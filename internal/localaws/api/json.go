@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"net/http"
 	"strconv"
@@ -42,6 +43,9 @@ func (p JSONProtocol) WriteRaw(w http.ResponseWriter, r *Request, status int, bo
 	h.Set("Content-Type", "application/x-amz-json-"+p.Version)
 	h.Set("X-Amzn-Requestid", r.ID)
 	h.Set("Content-Length", strconv.Itoa(len(body)))
+	if r.Service == "dynamodb" { // its SDKs check the body against it
+		h.Set("X-Amz-Crc32", strconv.FormatUint(uint64(crc32.ChecksumIEEE(body)), 10))
+	}
 	w.WriteHeader(status)
 	// The writer is the endpoint's buffer: it does not fail.
 	_, _ = w.Write(body)
