@@ -1,6 +1,9 @@
 package localaws
 
 import (
+	"encoding/json"
+	"net/http"
+
 	"github.com/stampmill/stampmill/internal/localaws/api"
 	"github.com/stampmill/stampmill/internal/localaws/dynamodb"
 	"github.com/stampmill/stampmill/internal/localaws/ec2"
@@ -9,6 +12,7 @@ import (
 	"github.com/stampmill/stampmill/internal/localaws/s3"
 	"github.com/stampmill/stampmill/internal/localaws/secretsmanager"
 	"github.com/stampmill/stampmill/internal/localaws/sqs"
+	"github.com/stampmill/stampmill/internal/localaws/ssm"
 	"github.com/stampmill/stampmill/internal/localaws/sts"
 )
 
@@ -28,7 +32,14 @@ func (s *Server) newServices() ([]api.Service, error) {
 	}
 	options := s.config.EC2
 	options.Buckets = !s.config.Unlimited
+	if options.ResolveParameter == nil {
+		options.ResolveParameter = s.parameter
+	}
 	servers, err := ec2.New(s.env, machine.NewHost(s.config.Machines...), options)
+	if err != nil {
+		return nil, err
+	}
+	commands, err := ssm.New(s.env, servers)
 	if err != nil {
 		return nil, err
 	}
@@ -48,5 +59,25 @@ func (s *Server) newServices() ([]api.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []api.Service{queues, tables, objects, secrets, tokens, servers, balancers}, nil
+	return []api.Service{queues, tables, objects, secrets, tokens, servers, commands, balancers}, nil
+}
+
+// parameter asks SSM for a parameter's value, for image ids of the form resolve:ssm:NAME.
+func (s *Server) parameter(account, region, name string) (string, error) {
+	body, err := json.Marshal(map[string]string{"Name": name})
+	if err != nil {
+		return "", err
+	}
+	hr, err := http.NewRequest(http.MethodPost, s.config.URL, http.NoBody)
+	if err != nil {
+		return "", err
+	}
+	a := &answer{header: http.Header{}, status: http.StatusOK}
+	s.services["ssm"].ServeAWS(a, &api.Request{HTTP: hr, Body: body, Service: "ssm", Action: "GetParameter", Account: account, Region: region, ID: requestID()})
+	if a.status != http.StatusOK {
+		return "", api.Errorf("InvalidParameterValue", "resolve:ssm:%s: SSM answers %s", name, a.code)
+	}
+	var out struct{ Parameter struct{ Value string } }
+	err = json.Unmarshal(a.body.Bytes(), &out)
+	return out.Parameter.Value, err
 }
