@@ -26,7 +26,7 @@ const (
 	attempts = 3
 	// An AMI takes 4 to 10 minutes (aws-facts "Times seen in the field"): the first look is late, the others often.
 	firstImageLook = 4 * time.Minute
-	imageLook      = 15 * time.Second
+	imageLook      = 20 * time.Second
 	stopLook       = 12 * time.Second
 	stopLimit      = 30 * time.Minute
 	freezeLimit    = 2 * time.Minute
@@ -296,7 +296,7 @@ func (b *program) available(ctx context.Context, turn *jobs.Turn) (jobs.Move, er
 // awaitImage looks at an AMI that is being made in the region. A nil image: return the move or the error.
 func (b *program) awaitImage(ctx context.Context, turn *jobs.Turn, made *image, region, thing string) (*c.Image, jobs.Move, error) {
 	if age := turn.Now().Sub(made.Begun); age < b.pace(5*time.Second) {
-		return nil, jobs.Wait(b.pace(firstImageLook), "the AMI %s to be available", made.ID), nil
+		return nil, jobs.Wait(b.untilLook(turn.Now(), firstImageLook), "the AMI %s to be available", made.ID), nil
 	}
 	ec2 := b.ec2In(region)
 	found, err := ec2.Images(ctx, made.ID)
@@ -311,12 +311,19 @@ func (b *program) awaitImage(ctx context.Context, turn *jobs.Turn, made *image, 
 		made.Available = true
 		return &i, jobs.Move{}, nil
 	case "pending", "transient":
-		return nil, jobs.Wait(b.pace(imageLook), "the AMI %s to be available", made.ID), nil
+		return nil, jobs.Wait(b.untilLook(turn.Now(), imageLook/2), "the AMI %s to be available", made.ID), nil
 	case "failed", "error", "invalid":
 		return nil, jobs.Move{}, b.again(ctx, turn, ec2, made, thing, i)
 	default:
 		return nil, jobs.Fail("the AMI %s is %s", made.ID, i.State), nil
 	}
+}
+
+// untilLook is how long to wait for at least the time, up to an instant at which all bakes look: they share the call then.
+func (b *program) untilLook(now time.Time, atLeast time.Duration) time.Duration {
+	every := b.pace(imageLook)
+	next := now.Add(b.pace(atLeast)).Truncate(every)
+	return next.Add(every).Sub(now)
 }
 
 // again removes an AMI that failed and begins another attempt.

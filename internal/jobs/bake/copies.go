@@ -12,7 +12,7 @@ import (
 // copyLook: a copy to another region takes about 20 minutes.
 const (
 	firstCopyLook = 5 * time.Minute
-	copyLook      = 30 * time.Second
+	copyLook      = 20 * time.Second
 )
 
 // copies begins a copy in each region and waits for all. One that failed is begun anew, alone.
@@ -45,9 +45,9 @@ func (b *program) copies(ctx context.Context, turn *jobs.Turn) (jobs.Move, error
 	case pending == 0:
 		return jobs.Done(), nil
 	case begun:
-		return jobs.Wait(b.pace(firstCopyLook), "copies in %d regions", pending), nil
+		return jobs.Wait(b.untilLook(turn.Now(), firstCopyLook), "copies in %d regions", pending), nil
 	}
-	return jobs.Wait(b.pace(copyLook), "copies in %d regions", pending), nil
+	return jobs.Wait(b.untilLook(turn.Now(), copyLook), "copies in %d regions", pending), nil
 }
 
 func copyThing(region string) string { return "copy-" + region }
