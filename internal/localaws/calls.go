@@ -13,6 +13,8 @@ type Count struct {
 	// Errors holds all error answers, Throttled those among them by which AWS slows a caller down.
 	Errors    int64 `json:"errors"`
 	Throttled int64 `json:"throttled"`
+	// Empty are receives that were answered without a message.
+	Empty int64 `json:"empty,omitempty"`
 }
 
 // Calls is what was called since the start or the last ResetCalls, by IAM's name of the action, such as ec2:RunInstances.
@@ -50,6 +52,11 @@ func (c *calls) answered(r *api.Request, code string) {
 			n.Throttled++
 		}
 	})
+}
+
+// empty counts an answer without a message.
+func (c *calls) empty(r *api.Request) {
+	c.change(r, func(n *Count) { n.Empty++ })
 }
 
 func (c *calls) change(r *api.Request, change func(*Count)) {

@@ -93,6 +93,9 @@ func (s *Server) act(a *answer, r *api.Request) error {
 	s.calls.count(r)
 	s.serve(a, r)
 	s.calls.answered(r, a.code)
+	if a.empty {
+		s.calls.empty(r)
+	}
 	if err := s.store.Flush(); err != nil {
 		s.log.Error("the state cannot be written; no call is answered any more", "error", err)
 		return errConnection
@@ -150,6 +153,7 @@ type answer struct {
 	status int
 	body   bytes.Buffer
 	code   string
+	empty  bool
 }
 
 func (a *answer) Header() http.Header            { return a.header }
@@ -158,6 +162,9 @@ func (a *answer) Write(data []byte) (int, error) { return a.body.Write(data) }
 
 // NoteError keeps the error's code for the counters.
 func (a *answer) NoteError(code string) { a.code = code }
+
+// NoteEmpty keeps for the counters that a receive brought nothing.
+func (a *answer) NoteEmpty() { a.empty = true }
 
 // writeError words an error in the format that the caller reads.
 func writeError(w http.ResponseWriter, r *api.Request, err error) {

@@ -229,9 +229,10 @@ func TestTheQueryProtocolOfSQSWorks(t *testing.T) {
 	}
 	for _, c := range []struct{ query, want string }{
 		{"Action=CreateQueue&QueueName=q&Attribute.1.Name=VisibilityTimeout&Attribute.1.Value=7", "<CreateQueueResult><QueueUrl>" + server.URL() + "/000000000000/q</QueueUrl></CreateQueueResult>"},
-		{"Action=SendMessage&QueueUrl=/000000000000/q&MessageBody=a%26b", "<MD5OfMessageBody>"},
+		{"Action=SendMessage&QueueUrl=/000000000000/q&MessageBody=a%26b&MessageAttribute.1.Name=n&MessageAttribute.1.Value.DataType=Binary&MessageAttribute.1.Value.BinaryValue=AAE%3D", "<MD5OfMessageBody>"},
 		{"Action=GetQueueAttributes&QueueUrl=/000000000000/q&AttributeName.1=VisibilityTimeout", "<Attribute><Name>VisibilityTimeout</Name><Value>7</Value></Attribute>"},
-		{"Action=ReceiveMessage&QueueUrl=/000000000000/q&AttributeName.1=All", "<Body>a&amp;b</Body>"},
+		{"Action=ReceiveMessage&QueueUrl=/000000000000/q&AttributeName.1=All&VisibilityTimeout=0", "<Body>a&amp;b</Body>"},
+		{"Action=ReceiveMessage&QueueUrl=/000000000000/q&MessageAttributeName.1=All", "<MessageAttribute><Name>n</Name><Value><BinaryValue>AAE=</BinaryValue><DataType>Binary</DataType></Value></MessageAttribute>"},
 		{"Action=SendMessage&QueueUrl=/000000000000/none&MessageBody=x", "<Code>AWS.SimpleQueueService.NonExistentQueue</Code>"},
 		{"Action=SendMessage&QueueUrl=/000000000000/q&MessageBody=x&Dely=3", "UnknownParameter"},
 		{"Action=Nonsense", "<Code>InvalidAction</Code>"},

@@ -1,6 +1,8 @@
 package sqs
 
 import (
+	"encoding/base64"
+	"encoding/xml"
 	"net/http"
 	"strings"
 
@@ -42,6 +44,11 @@ func decode(r *api.Request, into any) error {
 }
 
 func write(w http.ResponseWriter, r *api.Request, result any) {
+	if got, ok := result.(receiveResult); ok && len(got.Messages) == 0 {
+		if noter, ok := w.(api.EmptyNoter); ok {
+			noter.NoteEmpty()
+		}
+	}
 	if r.Form == nil {
 		if result == nil {
 			result = struct{}{}
@@ -80,4 +87,14 @@ func invalid(format string, args ...any) error {
 
 func missing(name string) error {
 	return api.Errorf("MissingRequiredParameterException", "The request must contain the parameter %s.", name)
+}
+
+// MarshalXML writes binary values in base64, as the query protocol has them.
+func (a attribute) MarshalXML(e *xml.Encoder, start xml.StartElement) error {
+	shape := struct {
+		StringValue *string `xml:",omitempty"`
+		BinaryValue string  `xml:",omitempty"`
+		DataType    string
+	}{a.StringValue, base64.StdEncoding.EncodeToString(a.BinaryValue), a.DataType}
+	return e.EncodeElement(shape, start)
 }
