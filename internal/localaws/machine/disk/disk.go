@@ -97,6 +97,49 @@ func (d *Disk) Lookup(path string) (*Node, error) {
 	return &snapshot, nil
 }
 
+// Outcome is what Direct found on a path.
+type Outcome int
+
+// The outcomes.
+const (
+	Found        Outcome = iota
+	Missing              // all but the last name are there
+	NoParent             // so is not even its directory
+	NotDirectory         // a name on the way is a file
+	Link                 // a link has to be followed first
+)
+
+// Direct finds the node at a path in one walk, as long as no link has to be followed.
+func (d *Disk) Direct(path string, follow bool) (*Node, Outcome) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	n, missing := d.root, false
+	for name := range components(path) {
+		switch {
+		case missing:
+			return nil, NoParent
+		case n.Mode&fs.ModeSymlink != 0:
+			return nil, Link
+		case !n.Mode.IsDir():
+			return nil, NotDirectory
+		}
+		child, ok := n.children[name]
+		if !ok {
+			missing = true
+			continue
+		}
+		n = child
+	}
+	if missing {
+		return nil, Missing
+	}
+	if follow && n.Mode&fs.ModeSymlink != 0 {
+		return nil, Link
+	}
+	snapshot := *n
+	return &snapshot, Found
+}
+
 // Names lists a directory in order.
 func (d *Disk) Names(path string) ([]string, error) {
 	d.mu.RLock()

@@ -54,8 +54,8 @@ func (t *Tree) Symlink(target, name string) error {
 
 // Place stores a node as it is: mode, owner, time and content.
 func (t *Tree) Place(name string, n Node) error {
-	p, err := t.resolve(name, false)
-	if err != nil {
+	p, _, err := t.lookup(name, false)
+	if p.disk == nil {
 		return pathError("open", name, err)
 	}
 	return pathError("open", name, p.disk.Put(p.inner, n))

@@ -148,13 +148,32 @@ func (t *Tree) resolve(name string, follow bool) (place, error) {
 	return t.at(done), nil
 }
 
+// lookup resolves a path and finds the node there. If only the node is missing, the place is given with the error.
 func (t *Tree) lookup(name string, follow bool) (place, *Node, error) {
+	if plain(name) {
+		p := t.at(name)
+		switch n, outcome := p.disk.Direct(p.inner, follow); outcome {
+		case disk.Found:
+			return p, n, nil
+		case disk.Missing:
+			return p, nil, syscall.ENOENT
+		case disk.NoParent:
+			return place{}, nil, syscall.ENOENT
+		case disk.NotDirectory:
+			return place{}, nil, syscall.ENOTDIR
+		}
+	}
 	p, err := t.resolve(name, follow)
 	if err != nil {
 		return p, nil, err
 	}
 	n, err := p.disk.Lookup(p.inner)
 	return p, n, err
+}
+
+// plain says that a path is absolute and has no ".", ".." or empty names.
+func plain(name string) bool {
+	return strings.HasPrefix(name, "/") && !strings.Contains(name, "//") && !strings.Contains(name, "/.") && (len(name) == 1 || !strings.HasSuffix(name, "/"))
 }
 
 func pathError(op, name string, err error) error {
@@ -202,7 +221,7 @@ func (t *Tree) ReadFile(name string) ([]byte, error) {
 
 // ReadDir lists a directory in order, mounts included.
 func (t *Tree) ReadDir(name string) ([]string, error) {
-	p, err := t.resolve(name, true)
+	p, _, err := t.lookup(name, true)
 	if err != nil {
 		return nil, pathError("open", name, err)
 	}
@@ -243,7 +262,7 @@ func (t *Tree) put(name string, perm fs.FileMode, change func(*Node)) error {
 
 // Change alters mode, owner or times of what is there.
 func (t *Tree) Change(name string, follow bool, change func(*Node)) error {
-	p, err := t.resolve(name, follow)
+	p, _, err := t.lookup(name, follow)
 	if err != nil {
 		return pathError("change", name, err)
 	}
