@@ -67,7 +67,7 @@ var (
 	ParkCodes = []string{
 		"VcpuLimitExceeded", "InstanceLimitExceeded", "VolumeLimitExceeded", "PendingVerification",
 
-		"SnapshotLimitExceeded", "ImageLimitExceeded", "AMIQuotaExceeded", "OperationNotPermitted",
+		"SnapshotLimitExceeded", "ImageLimitExceeded", "AMIQuotaExceeded",
 	}
 	// FatalCodes: it fails for good. Every code that begins with InvalidParameter is one of them.
 	FatalCodes = []string{
@@ -78,6 +78,7 @@ var (
 		"InvalidInstanceID.Malformed", "InvalidID", "InvalidSubnetID.NotFound", "InvalidVpcID.NotFound", "InvalidKeyPair.NotFound",
 		"InvalidBlockDeviceMapping", "InvalidInput", "UnsupportedOperation", "ResourceNotFoundException", "NoSuchBucket",
 		"InvalidFilterKey", "InvalidDocument", "UnsupportedPlatformType",
+		"OperationNotPermitted",
 	}
 	// NotFoundCodes: the thing is not there. Every other code that ends in NotFound or NotFoundException is one of them.
 	NotFoundCodes = []string{

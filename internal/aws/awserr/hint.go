@@ -22,7 +22,7 @@ var hints = map[string]string{
 	"ExpiredTokenException":        "the session has ended: renew the credentials",
 	"RequestExpired":               "set the host's clock",
 	"RequestTimeTooSkewed":         "set the host's clock",
-	"OperationNotPermitted":        "switch the instance's termination or stop protection off",
+	"OperationNotPermitted":        "switch off the protection, or the block of public access, that the message names",
 	"InvalidAMIID.NotFound":        "the AMI does not exist in this region, is not shared with this account, or Allowed AMIs refuses it",
 	"InvalidAMIID.Unavailable":     "the AMI is still pending, deregistered or not launchable",
 	"InvalidUserData.Malformed":    "user data is limited to 16 KiB before base64",

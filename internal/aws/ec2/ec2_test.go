@@ -144,7 +144,7 @@ func TestTerminateSplitsUnknownIDsOffOnce(t *testing.T) {
 		"never enough": {[]string{"i-1", "i-2", "i-3"}, func(q url.Values) (int, string) {
 			return refusal("InvalidInstanceID.NotFound", "The instance ID '"+listed(q, "InstanceId")[0]+"' does not exist")
 		}, 2, jobs.Propagating, true},
-		"protected": {[]string{"i-2"}, func(url.Values) (int, string) { return refusal("OperationNotPermitted", "protected") }, 1, jobs.Park, true},
+		"protected": {[]string{"i-2"}, func(url.Values) (int, string) { return refusal("OperationNotPermitted", "protected") }, 1, jobs.Fatal, true},
 		"nothing":   {nil, nil, 0, "", false},
 	} {
 		r, e := region(t, tc.answer)
