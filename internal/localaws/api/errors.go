@@ -10,6 +10,9 @@ import (
 // counts throttled answers.
 type ErrorNoter interface{ NoteError(code string) }
 
+// EmptyNoter is a ResponseWriter that wants to know that a receive brought no message. The endpoint's is one.
+type EmptyNoter interface{ NoteEmpty() }
+
 // AsError finds the *Error in err; anything else becomes an InternalFailure with status 500.
 func AsError(err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
