@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stampmill/stampmill/internal/localaws/machine/commands"
 	"github.com/stampmill/stampmill/internal/localaws/machine/disk"
 	"github.com/stampmill/stampmill/internal/localaws/machine/files"
 	"github.com/stampmill/stampmill/internal/localaws/machine/shell"
@@ -47,6 +48,7 @@ var catalogue = map[string]pkg{
 		files: map[string]string{"/etc/apache2/apache2.conf": "Listen 80\nDocumentRoot /var/www/html\n", "/var/www/html/index.html": "Apache2 Default Page\n"}},
 	"curl": {version: "8.11.1", binaries: map[string]string{"/usr/bin/curl": "curl"}},
 	"wget": {version: "1.21.3", binaries: map[string]string{"/usr/bin/wget": "wget"}},
+	"jq":   {version: "1.7.1", binaries: map[string]string{"/usr/bin/jq": "jq"}},
 	"git":  {version: "2.50.1", binaries: map[string]string{"/usr/bin/git": "git"}},
 	"postgresql16-server": {version: "16.10", binaries: map[string]string{"/usr/bin/postgres": "ok", "/usr/bin/psql": "ok", "/usr/bin/postgresql-setup": "ok"},
 		units: map[string]string{"postgresql": "/usr/bin/postgres"}, files: map[string]string{"/var/lib/pgsql/data/.keep": ""}},
@@ -218,7 +220,7 @@ func packagePrograms() map[string]shell.Program {
 	return map[string]shell.Program{
 		"dnf": dnf, "yum": dnf, "apt-get": apt, "apt": apt, "rpm": rpm, "dpkg": dpkg, "dpkg-query": dpkg, "amazon-linux-extras": succeed, "ok": succeed,
 		"git": git, "python3": python, "nginx": nginxProgram, "cloud-init": cloudInitProgram, "debconf-set-selections": succeed, "apt-mark": succeed,
-		"update-ca-certificates": succeed, "snap": snap,
+		"update-ca-certificates": succeed, "snap": snap, "jq": commands.JQ,
 	}
 }
 
