@@ -36,7 +36,7 @@ func (l *launch) conclude(turn *jobs.Turn, pending []ledger.Server, what string,
 		p.fail(server.Ordinal, server.InstanceID, fmt.Sprintf("%s: not within %s%s", what, l.spec.within(), because(reasons[server.Ordinal])))
 	}
 	turn.Note("%s: %d passed, %d did not", what, p.Stage.Len(), len(left))
-	p.Stage, p.Probes = ordinals.Set{}, nil
+	p.Stage, p.Probes, p.Reasons = ordinals.Set{}, nil, nil
 	return jobs.Done()
 }
 

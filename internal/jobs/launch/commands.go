@@ -44,8 +44,7 @@ func (l *launch) commands(ctx context.Context, turn *jobs.Turn) (jobs.Move, erro
 	if err != nil {
 		return jobs.Move{}, err
 	}
-	reasons, err := l.collect(ctx, turn, pending)
-	if err != nil {
+	if err := l.collect(ctx, turn, pending); err != nil {
 		return jobs.Move{}, err
 	}
 	var waiting []ledger.Server
@@ -55,11 +54,11 @@ func (l *launch) commands(ctx context.Context, turn *jobs.Turn) (jobs.Move, erro
 		}
 	}
 	if len(waiting) > 0 && !l.late(turn.Now()) {
-		if err := l.probe(ctx, turn, waiting, reasons); err != nil {
+		if err := l.probe(ctx, turn, waiting); err != nil {
 			return jobs.Move{}, err
 		}
 	}
-	return l.conclude(turn, pending, "the checks on the servers", reasons), nil
+	return l.conclude(turn, pending, "the checks on the servers", l.progress.Reasons), nil
 }
 
 func (l *launch) probed(ordinal int) bool {
@@ -67,8 +66,7 @@ func (l *launch) probed(ordinal int) bool {
 }
 
 // collect reads what the commands under way have found, and lets go of what they are done with.
-func (l *launch) collect(ctx context.Context, turn *jobs.Turn, pending []ledger.Server) (map[int]string, error) {
-	reasons := map[int]string{}
+func (l *launch) collect(ctx context.Context, turn *jobs.Turn, pending []ledger.Server) error {
 	byID := map[string]int{}
 	for _, server := range pending {
 		byID[server.InstanceID] = server.Ordinal
@@ -77,7 +75,7 @@ func (l *launch) collect(ctx context.Context, turn *jobs.Turn, pending []ledger.
 	for _, p := range l.progress.Probes {
 		invocations, err := l.Commands(l.job.Target).Invocations(ctx, p.Command)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		var ended, passed []int
 		for _, invocation := range invocations {
@@ -91,7 +89,7 @@ func (l *launch) collect(ctx context.Context, turn *jobs.Turn, pending []ledger.
 				passed = append(passed, ordinal)
 				continue
 			}
-			reasons[ordinal] = strings.TrimSpace(outcome.String() + " " + outcome.Tail())
+			l.progress.explain(ordinal, strings.TrimSpace(outcome.String()+" "+outcome.Tail()))
 		}
 		l.progress.Stage = l.progress.Stage.Plus(ordinals.Of(passed...))
 		p.Ordinals = p.Ordinals.Minus(ordinals.Of(ended...))
@@ -100,12 +98,12 @@ func (l *launch) collect(ctx context.Context, turn *jobs.Turn, pending []ledger.
 		}
 	}
 	l.progress.Probes = live
-	return reasons, nil
+	return nil
 }
 
 // probe sends the check to the servers whose agent is online. Each command has a token of its own, so that one that was
 // sent but not recorded is the same when it is sent again.
-func (l *launch) probe(ctx context.Context, turn *jobs.Turn, waiting []ledger.Server, reasons map[int]string) error {
+func (l *launch) probe(ctx context.Context, turn *jobs.Turn, waiting []ledger.Server) error {
 	managed, err := l.Commands(l.job.Target).Managed(ctx, ids(waiting)...)
 	if err != nil {
 		return err
@@ -114,8 +112,8 @@ func (l *launch) probe(ctx context.Context, turn *jobs.Turn, waiting []ledger.Se
 	for _, server := range waiting {
 		if managed[server.InstanceID].PingStatus == "Online" {
 			online = append(online, server)
-		} else if reasons[server.Ordinal] == "" {
-			reasons[server.Ordinal] = "its SSM agent is not online"
+		} else if l.progress.Reasons[server.Ordinal] == "" {
+			l.progress.explain(server.Ordinal, "its SSM agent is not online")
 		}
 	}
 	for len(online) > 0 {

@@ -33,6 +33,7 @@ import (
 	"github.com/stampmill/stampmill/internal/jobs/userdata"
 	"github.com/stampmill/stampmill/internal/localaws"
 	"github.com/stampmill/stampmill/internal/localaws/ec2"
+	"github.com/stampmill/stampmill/internal/localaws/machine"
 )
 
 const region = "eu-west-1"
@@ -54,7 +55,7 @@ type endpoint struct {
 func newEndpoint(t *testing.T) *endpoint {
 	t.Helper()
 	quiet := slog.New(slog.DiscardHandler)
-	server, err := localaws.New(localaws.Config{Log: quiet, Seed: 1})
+	server, err := localaws.New(localaws.Config{Log: quiet, Seed: 1, Machines: []machine.HostOption{machine.AgentWithoutProfile()}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -306,6 +307,24 @@ func TestOnTheEndpointOnlyHealthyTargetsStayAndTerminateDrains(t *testing.T) {
 		e.servers("web", 0, 1)
 		if took := time.Since(began); took < 5*time.Minute || targets() != 2 {
 			t.Errorf("terminating took %s with %d targets left, expected the target group's 300 s of draining and 2", took, targets())
+		}
+	})
+}
+
+func TestOnTheEndpointServersAreAskedWhetherTheyAreHealthy(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e := newEndpoint(t)
+		job := e.carry("Launch", "web", "1", `{"image": "ssm:/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-arm64", "count": 60, "accept": "95%",
+			"pools": [{"types": ["m7g.large"]}], "hostname": "web-{ordinal}",
+			"bootstrap": {"text": "dnf install -y nginx\nif [ \"$STAMPMILL_ORDINAL\" != 7 ]; then systemctl enable --now nginx; fi\n"},
+			"healthy": {"run": {"text": "systemctl is-active nginx"}, "http": {"port": 80, "path": "/"}, "within": "5m"}}`, jobs.Succeeded)
+		e.servers("web", append(upTo(7), upTo(60)[8:]...)...)
+		if result := resultOf(t, job); result.Missing.String() != "7" || len(result.Failures) != 1 || !strings.Contains(result.Failures[0].Reason, "inactive") {
+			t.Errorf("the result is %s", job.Result)
+		}
+		if sent := e.server.Calls()["ssm:SendCommand"].Calls; sent > 8 {
+			t.Errorf("60 servers were sent %d commands", sent)
 		}
 	})
 }

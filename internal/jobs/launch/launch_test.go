@@ -156,6 +156,9 @@ func TestServersThatDoNotBecomeHealthyGoIfEnoughAre(t *testing.T) {
 				if name == "target group" && len(w.Targets) != 19 {
 					t.Errorf("%d targets are registered, expected 19", len(w.Targets))
 				}
+				if name == "a command" && !strings.Contains(result.Failures[0].Reason, "inactive") {
+					t.Errorf("the failure %q does not say what the server answered", result.Failures[0].Reason)
+				}
 				if name == "a command" && len(w.Agents.Sent[0].InstanceIDs) != 20 {
 					t.Errorf("the first command goes to %d servers, expected all 20 in one", len(w.Agents.Sent[0].InstanceIDs))
 				}
@@ -215,6 +218,19 @@ func TestAThousandServersCostFewCalls(t *testing.T) {
 	})
 }
 
+func TestTenThousandServersKeepASmallProgress(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := &worldOf{newWorld(t), t}
+		w.Capacity["subnet-a"] = 3333
+		job := w.launch("1", spec(10_000, `"pools": [{"types": ["m7g.large"]}], "hostname": "web-{ordinal:05}"`), jobs.Succeeded)
+		w.WantFleet("web", upTo(10_000)...)
+		if size := len(job.Data) + len(job.Result); size > 4000 {
+			t.Errorf("the launch keeps %d bytes", size)
+		}
+	})
+}
+
 func TestAWorkerThatDiesAtAnyCallLosesAndDoublesNoServer(t *testing.T) {
 	t.Parallel()
 	calls := 0
@@ -239,6 +255,28 @@ func TestAWorkerThatDiesAtAnyCallLosesAndDoublesNoServer(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+func TestWhatATokenMadeIsAdoptedWhenEC2TakesTheParametersForOthers(t *testing.T) {
+	t.Parallel()
+	adopted := 0
+	for n := 20; n <= 60; n++ {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			w.Changed = true
+			id := w.Submit("Launch", "web", "1", spec(30, ""))
+			w.DieAt(n, true)
+			w.Run()
+			w.WantState(id, jobs.Succeeded)
+			w.WantFleet("web", upTo(30)...)
+			if w.EC2Calls["RunInstances"] > 1 {
+				adopted++
+			}
+		})
+	}
+	if adopted == 0 {
+		t.Error("no worker died between a launch and its record: the test shows nothing")
 	}
 }
 

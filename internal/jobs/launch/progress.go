@@ -1,6 +1,7 @@
 package launch
 
 import (
+	"strings"
 	"time"
 
 	"github.com/stampmill/stampmill/internal/jobs/launch/ordinals"
@@ -29,6 +30,8 @@ type progress struct {
 	Stage      ordinals.Set `json:"stage,omitzero"`    // of Up: passed the check that is under way
 	Probes     []probe      `json:"probes,omitempty"`
 	ProbeRound int          `json:"probeRound,omitempty"`
+	// Reasons are why servers failed the check that is under way, the first ones.
+	Reasons map[int]string `json:"reasons,omitempty"`
 
 	Failures []Failure    `json:"failures,omitempty"` // the first ones
 	Failed   ordinals.Set `json:"failed,omitzero"`
@@ -69,11 +72,27 @@ func (p *progress) fail(ordinal int, instanceID, reason string) {
 
 func (p *progress) mention(ordinal int, instanceID, reason string) {
 	if len(p.Failures) < MaxFailures {
-		if len(reason) > 300 {
-			reason = reason[:300] + "…"
-		}
-		p.Failures = append(p.Failures, Failure{Ordinal: ordinal, InstanceID: instanceID, Reason: reason})
+		p.Failures = append(p.Failures, Failure{Ordinal: ordinal, InstanceID: instanceID, Reason: clip(reason)})
 	}
+}
+
+// explain keeps why a server failed a check that is repeated.
+func (p *progress) explain(ordinal int, reason string) {
+	if p.Reasons == nil {
+		p.Reasons = map[int]string{}
+	}
+	if _, known := p.Reasons[ordinal]; known || len(p.Reasons) < MaxFailures {
+		p.Reasons[ordinal] = clip(reason)
+	}
+}
+
+// clip keeps reasons short: they stand in the job's item.
+func clip(reason string) string {
+	const longest = 300
+	if len(reason) > longest {
+		return strings.ToValidUTF8(reason[:longest], "") + "…"
+	}
+	return reason
 }
 
 // Result is what a finished launch tells.

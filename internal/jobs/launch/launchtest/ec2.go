@@ -65,7 +65,7 @@ func (w *World) Launch(_ context.Context, q cloud.LaunchRequest) (granted []clou
 		}
 		digest := sha256.Sum256(encoded)
 		if old, known := w.tokens[q.Token]; known {
-			if old.digest != digest {
+			if old.digest != digest || w.Changed {
 				return &jobs.Error{Class: jobs.Mismatch, Code: "IdempotentParameterMismatch", Op: "ec2 RunInstances"}
 			}
 			for _, id := range old.instances {

@@ -32,6 +32,8 @@ type World struct {
 	Throttle int
 	Deaths   int
 	Sick     map[int]bool
+	// Changed makes EC2 take every repetition under a token for one with other parameters.
+	Changed bool
 
 	fleets  map[string]ledger.Fleet
 	servers map[string]map[int]ledger.Server
