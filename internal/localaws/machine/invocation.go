@@ -28,7 +28,8 @@ type invocation struct {
 	done    func(Result)
 	once    sync.Once
 	// before is what it printed before the reboots that it asked for.
-	before Result
+	before   Result
+	rebooted bool
 
 	mu        sync.Mutex
 	cancelled bool
@@ -128,7 +129,7 @@ func (b *boot) carry(i *invocation) {
 	b.mu.Lock()
 	b.running[i.command.ID] = i
 	b.mu.Unlock()
-	result := b.runCommand(ctx, cancel, i.command)
+	result := b.runCommand(ctx, cancel, i.command, i.rebooted)
 	b.mu.Lock()
 	delete(b.running, i.command.ID)
 	b.mu.Unlock()
@@ -141,13 +142,14 @@ func (b *boot) carry(i *invocation) {
 		return
 	}
 	i.before.Stdout, i.before.Stderr = i.before.Stdout+result.Stdout, i.before.Stderr+result.Stderr
+	i.rebooted = true
 	b.server.mu.Lock()
 	b.server.waiting = append(b.server.waiting, i)
 	b.server.mu.Unlock()
 	b.restart()
 }
 
-func (b *boot) runCommand(ctx context.Context, cancel context.CancelCauseFunc, c Command) Result {
+func (b *boot) runCommand(ctx context.Context, cancel context.CancelCauseFunc, c Command, again bool) Result {
 	if c.Timeout > 0 {
 		limit := max(time.Duration(float64(c.Timeout)/b.server.config.Speed), min(c.Timeout, shortestTimeout))
 		timer := time.AfterFunc(limit, func() { cancel(errTimedOut) })
@@ -156,7 +158,7 @@ func (b *boot) runCommand(ctx context.Context, cancel context.CancelCauseFunc, c
 	var out, errs capture
 	var code int
 	if b.server.windows() {
-		code = b.runPowerShell(ctx, c.Script, &out, &errs)
+		code = b.runPowerShell(ctx, c.Script, again, &out, &errs)
 	} else {
 		code = b.runShell(ctx, c, &out, &errs)
 	}

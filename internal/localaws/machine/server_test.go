@@ -300,6 +300,10 @@ func TestWindowsFollowsItsRules(t *testing.T) {
 		if r.Stdout != "the file\nhello\nno\n" || r.ExitCode != 3 {
 			t.Errorf("the script ends with %+v", r)
 		}
+		r = run(t, m, "function Quit($code) { exit 9 }\nif ($began) { 'rebooted'; exit 0 }\nRemove-Item -ErrorAction SilentlyContinue -Path $nothing, (Join-Path $x 'y')\nWrite-Output \"$env:site\"\n  $env:site = 'Intranet'\nexit 3010")
+		if r.Stdout != "Intranet\nIntranet\n" || r.Stderr != "" || r.ExitCode != 0 {
+			t.Errorf("the script that reboots ends with %+v", r)
+		}
 		m.Run(Command{ID: "s", Shell: "powershell", Script: `& "C:\Program Files\Amazon\EC2Launch\EC2Launch.exe" sysprep --shutdown=true`}, func(Result) {})
 		<-off
 	})

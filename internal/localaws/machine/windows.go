@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/stampmill/stampmill/internal/localaws/machine/files"
 )
@@ -14,7 +15,8 @@ import (
 // bootWindows runs user data once per instance and lets the agent connect. PowerShell is not interpreted: what a script
 // does is decided by these rules, a line at a time, and everything else succeeds silently.
 //
-//	exit N                                   ends the script with this code
+//	exit N                                   ends the script with this code; exit 3010 reboots and runs it again, and
+//	                                         is exit 0 then, since what the script looks at before is not evaluated
 //	throw "text"                             ends it with code 1, the text on standard error
 //	Write-Output, Write-Host, echo "text"    print the text; Write-Error prints it on standard error
 //	Set-Content, Add-Content -Path P -Value V   write a file
@@ -25,7 +27,8 @@ import (
 //	…EC2Launch.exe… sysprep --shutdown=true  generalizes it and switches it off; with reset, generalizes it
 //	if (Test-Path P) { rule }                and if (-not (Test-Path P)) { rule }, on one line
 //
-// Variables ($name = "text", $env:NAME) are replaced in text between double quotes.
+// Variables ($name = "text", $env:NAME) are replaced in text between double quotes; a line $env:NAME = 'text' counts from
+// the script's beginning. A path that is no plain one, such as (Join-Path …), is passed over.
 func (b *boot) bootWindows() {
 	tree := b.system.Files
 	b.setHostname(strings.TrimSpace(b.read("/ProgramData/hostname")))
@@ -44,7 +47,7 @@ func (b *boot) bootWindows() {
 		return
 	}
 	var out, errs capture
-	code := b.runPowerShell(b.ctx, script, &out, &errs)
+	code := b.runPowerShell(b.ctx, script, false, &out, &errs)
 	fmt.Fprintf(&b.server.console, "%s%sUserData: exit code %d\nWindows is Ready to use\n", out.String(), errs.String(), code)
 	b.complain(tree.MkdirAll("/ProgramData/Amazon/EC2Launch/log", 0o755))
 	b.write("/ProgramData/Amazon/EC2Launch/log/agent.log", out.String()+errs.String())
@@ -63,17 +66,20 @@ type powerShell struct {
 	out, errs *capture
 	variables map[string]string
 	exit      *int
+	again     bool // after a reboot that it asked for
 }
 
-func (b *boot) runPowerShell(ctx context.Context, script string, out, errs *capture) int {
-	s := &powerShell{b: b, ctx: ctx, out: out, errs: errs, variables: map[string]string{}}
+func (b *boot) runPowerShell(ctx context.Context, script string, again bool, out, errs *capture) int {
+	s := &powerShell{b: b, ctx: ctx, out: out, errs: errs, again: again, variables: map[string]string{}}
+	for _, m := range environment.FindAllStringSubmatch(script, -1) {
+		s.variables[m[1]] = m[2]
+	}
 	for line := range strings.Lines(script) {
 		if s.exit != nil || ctx.Err() != nil {
 			break
 		}
-		for part := range strings.SplitSeq(line, ";") {
-			s.line(strings.TrimSpace(part))
-			if s.exit != nil {
+		for _, part := range splitStatements(line) {
+			if s.line(part); s.exit != nil {
 				break
 			}
 		}
@@ -84,10 +90,36 @@ func (b *boot) runPowerShell(ctx context.Context, script string, out, errs *capt
 	return 0
 }
 
+// splitStatements splits a line at the semicolons that stand neither in quotes nor in braces or parentheses.
+func splitStatements(line string) []string {
+	var parts []string
+	quote, depth, start := rune(0), 0, 0
+	for i, r := range line {
+		switch {
+		case quote != 0:
+			if r == quote {
+				quote = 0
+			}
+		case r == '"' || r == '\'':
+			quote = r
+		case r == '{' || r == '(':
+			depth++
+		case r == '}' || r == ')':
+			depth--
+		case r == ';' && depth <= 0:
+			parts = append(parts, strings.TrimSpace(line[start:i]))
+			start = i + 1
+		}
+	}
+	return append(parts, strings.TrimSpace(line[start:]))
+}
+
 var (
 	conditional = regexp.MustCompile(`(?i)^if\s*\(\s*(-not\s*\(?\s*|!\s*\(?\s*)?\(?Test-Path\s+(?:-Path\s+)?([^)]+)\)+\s*\{(.*)\}$`)
 	assignment  = regexp.MustCompile(`^\$(\w+)\s*=\s*(.+)$`)
+	environment = regexp.MustCompile(`(?m)^\s*\$env:(\w+) = '([^'\n]*)'\s*$`)
 	variable    = regexp.MustCompile(`\$(?:env:)?\{?(\w+)\}?`)
+	plainPath   = regexp.MustCompile(`^([A-Za-z]:)?[\\/][^(,|]+$`)
 	parameter   = regexp.MustCompile(`(?i)-(\w+)\s+("[^"]*"|'[^']*'|[^\s"'-]\S*)`)
 )
 
@@ -107,7 +139,7 @@ func (s *powerShell) line(line string) {
 	switch command := strings.ToLower(word); {
 	case command == "exit":
 		code, err := strconv.Atoi(s.value(rest))
-		if err != nil {
+		if err != nil || code == rebootWindows && s.again {
 			code = 0
 		}
 		s.exit = &code
@@ -133,6 +165,9 @@ func (s *powerShell) line(line string) {
 // fileRule are the rules that name files, and the server's name.
 func (s *powerShell) fileRule(command, rest string) {
 	given := s.parameters(rest)
+	if command != "rename-computer" && !plainPath.MatchString(given["path"]) {
+		return
+	}
 	name := windowsPath(given["path"])
 	tree := s.b.system.Files
 	var err error
@@ -160,12 +195,15 @@ func (s *powerShell) fileRule(command, rest string) {
 		s.b.write("/ProgramData/hostname", given["newname"]+"\n")
 		s.b.setHostname(given["newname"])
 	}
-	if err != nil {
+	if err != nil && !strings.EqualFold(given["erroraction"], "SilentlyContinue") {
 		s.errs.WriteString(fmt.Sprintf("%s : Cannot find path '%s': %s\n", command, given["path"], files.Reason(err)))
 	}
 }
 
-// sysprep forgets who this server is, and switches it off if asked.
+// sysprepTime is how long sysprep works before it switches the server off.
+const sysprepTime = 30 * time.Second
+
+// sysprep forgets who this server is, and switches it off if asked, when the script that started it has long ended.
 func (s *powerShell) sysprep(line string) {
 	for _, name := range []string{"/ProgramData/Amazon/EC2Launch/state", "/ProgramData/Amazon/SSM"} {
 		if _, err := s.b.system.Files.Stat(name); err == nil {
@@ -173,7 +211,7 @@ func (s *powerShell) sysprep(line string) {
 		}
 	}
 	if strings.Contains(line, "--shutdown") && !strings.Contains(line, "--shutdown=false") && strings.Contains(line, "sysprep") {
-		s.b.halt()
+		s.b.after(sysprepTime, s.b.halt)
 	}
 }
 

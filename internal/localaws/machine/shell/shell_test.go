@@ -141,6 +141,7 @@ func TestScriptsDoWhatAShellDoes(t *testing.T) {
 		"syntax error after good lines":   {"echo a\nif then\n", "a\n", 2},
 		"tilde does not leave the server": {`echo ~ ~nobodyhere`, "/root ~nobodyhere\n", 0},
 		"substitution of a file":          {`echo content > f; echo "$(<f)"`, "content\n", 0},
+		"status in an assignment":         {`(exit 3) </dev/null; a=$?; f() { local b=$?; echo $a $b; }; (exit 4); f`, "3 4\n", 0},
 		"readonly":                        {`readonly x=1; x=2; echo $x`, "1\n", 0},
 		"environment of one command":      {`x=1 sh -c 'echo $x'; echo "<$x>"; export y=2; sh -c 'echo $y'`, "1\n<>\n2\n", 0},
 		"endless recursion ends":          {`f() { f; }; f 2>/dev/null; echo no`, "", 1},

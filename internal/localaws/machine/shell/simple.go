@@ -49,7 +49,7 @@ func (s *shell) simple(cmd *syntax.CallExpr) {
 }
 
 func (s *shell) assignOnly(assigns []*syntax.Assign) {
-	s.status = 0
+	// The status stays what it was until all values are had: code=$? is the last command's.
 	for _, as := range assigns {
 		if !s.assign(as, func(*expand.Variable) {}) {
 			return
@@ -58,7 +58,11 @@ func (s *shell) assignOnly(assigns []*syntax.Assign) {
 			s.trace(fmt.Sprintf("%s=%s", as.Name.Value, s.scope.get(as.Name.Value).String()))
 		}
 	}
-	if s.substRan && s.flow == flowNone {
+	if s.flow != flowNone {
+		return
+	}
+	s.status = 0
+	if s.substRan {
 		s.status = s.substCode
 	}
 }

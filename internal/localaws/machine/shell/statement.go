@@ -157,7 +157,6 @@ func (s *shell) command(cmd syntax.Command) {
 		s.funcs[cmd.Name.Value] = cmd.Body
 		s.status = 0
 	case *syntax.DeclClause:
-		s.status = 0
 		s.declare(cmd)
 	case *syntax.ArithmCmd:
 		s.status = flag(s.arithmetic(cmd.X) != 0)
