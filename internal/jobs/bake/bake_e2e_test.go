@@ -275,3 +275,25 @@ func TestOnTheEndpointTheBuilderOfAFailedBakeIsKept(t *testing.T) {
 		}
 	})
 }
+
+func TestOnTheEndpointAWindowsHostIsBakedAndStopsBySysprep(t *testing.T) {
+	t.Parallel()
+	installed(t, func(t *testing.T, in *installation) {
+		spec := `
+from: {parameter: /aws/service/ami-windows-latest/Windows_Server-2022-English-Full-Base}
+builder: {types: [m7i.large], instanceProfile: builder}
+steps:
+  - run: Set-Content -Path C:\\site.txt -Value baked
+  - reboot
+verify:
+  - {run: "Get-Content -Path C:\\\\site.txt", output: baked}
+`
+		in.want(in.submit("win", spec), jobs.Succeeded)
+		in.wantAlive(rig.Region, 0, 1, 1)
+		job := in.submit("win", strings.Replace(spec, "- reboot", "- run: exit 7", 1))
+		in.want(job, jobs.Failed)
+		if !strings.Contains(job.Failure, "exit code 7") {
+			t.Errorf("failure %q", job.Failure)
+		}
+	})
+}

@@ -15,6 +15,7 @@ import (
 type order struct {
 	step, server, shell string
 	timeout             time.Duration
+	stops               bool // the script stops the server
 	// command gives the text to send under the token.
 	command func(ctx context.Context, token string) (string, error)
 }
@@ -54,7 +55,7 @@ func (b *program) carryOut(ctx context.Context, turn *jobs.Turn, o order) (outco
 		return b.await(ctx, turn, o, r)
 	}
 	outcome = guest.Read(i)
-	if outcome.Undelivered {
+	if outcome.Undelivered && !o.stops {
 		return b.resend(turn, o, r, outcome)
 	}
 	b.progress.Command = nil

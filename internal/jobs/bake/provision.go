@@ -188,7 +188,7 @@ func (h *HTTP) probe() guest.Probe {
 // generalize removes from the builder what its clones must not share. It may run twice.
 func (b *program) generalize(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
 	shell := b.shell()
-	outcome, ended, move, err := b.carryOut(ctx, turn, order{step: "generalize", server: b.progress.Builder.ID, shell: shell, timeout: systemTimeout,
+	outcome, ended, move, err := b.carryOut(ctx, turn, order{step: "generalize", server: b.progress.Builder.ID, shell: shell, timeout: systemTimeout, stops: guest.StopsItself(shell),
 		command: func(_ context.Context, token string) (string, error) {
 			return wrap(shell, guest.Script{Token: token, Text: guest.Generalize(shell), Timeout: systemTimeout, Repeatable: true})
 		}})
@@ -198,6 +198,9 @@ func (b *program) generalize(ctx context.Context, turn *jobs.Turn) (jobs.Move, e
 	}
 	if !ended || err != nil {
 		return move, err
+	}
+	if guest.StopsItself(shell) && (outcome.Died || outcome.Undelivered || outcome.Exit < 0) {
+		return jobs.Done(), nil // the server went off under it, as it should; the next step sees it stop
 	}
 	if !outcome.OK() {
 		return b.failed(turn, "generalize", "system", outcome), nil

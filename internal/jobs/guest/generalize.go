@@ -24,12 +24,12 @@ $v2 = Join-Path $env:ProgramFiles 'Amazon\EC2Launch\EC2Launch.exe'
 $v1 = Join-Path $env:ProgramData 'Amazon\EC2-Windows\Launch\Scripts'
 Remove-Item -Recurse -Force -ErrorAction SilentlyContinue -Path (Join-Path $env:ProgramData 'Stampmill'), (Join-Path $env:ProgramData 'Amazon\SSM\InstanceData')
 if (Test-Path -LiteralPath $v2) {
-  Start-Process -FilePath $v2 -ArgumentList 'sysprep', '--shutdown=true' -WindowStyle Hidden
+  Start-Process -FilePath "$env:ProgramFiles\Amazon\EC2Launch\EC2Launch.exe" -ArgumentList 'sysprep', '--shutdown=true' -WindowStyle Hidden
 } elseif (Test-Path -LiteralPath $v1) {
   & (Join-Path $v1 'InitializeInstance.ps1') -Schedule
   Start-Process -FilePath powershell.exe -ArgumentList '-NoProfile', '-ExecutionPolicy', 'Bypass', '-File', (Join-Path $v1 'SysprepInstance.ps1') -WindowStyle Hidden
 } else {
   [Console]::Error.WriteLine('this server has no EC2Launch, which runs sysprep')
-  exit 1
+  [Environment]::Exit(1)
 }
 `

@@ -161,7 +161,7 @@ func Read(i cloud.Invocation) Outcome {
 		o.TimedOut = true
 	case i.Status == "Cancelled":
 		o.Died, o.Exit = true, -1
-	case i.ExitCode == ExitDied && ours:
+	case i.ExitCode == ExitDied && ours, i.ExitCode < 0: // without a code, the server went away under it
 		o.Died = true
 	case i.ExitCode == 0:
 		o.Exit = -1 // failed without an exit code: the agent could not run it

@@ -305,6 +305,7 @@ func TestWhatSSMSaysIsRead(t *testing.T) {
 		{cloud.Invocation{Status: "Cancelled"}, Outcome{Exit: -1, Died: true}, false},
 		{cloud.Invocation{Status: "Failed", ExitCode: 198}, Outcome{Exit: 198}, false},
 		{cloud.Invocation{Status: "Failed"}, Outcome{Exit: -1}, false},
+		{cloud.Invocation{Status: "Failed", ExitCode: -1}, Outcome{Exit: -1, Died: true}, false},
 	} {
 		if got := Read(c.i); got != c.want || got.OK() != c.ok {
 			t.Errorf("%+v is read as %+v, want %+v", c.i, got, c.want)

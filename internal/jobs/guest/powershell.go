@@ -7,11 +7,15 @@ import (
 
 // The wrapper in PowerShell 5. It does what the one in POSIX shell does. The boot id is a value in a volatile registry
 // key, which Windows forgets at every boot; the clock's idea of the boot time moves when the clock is set.
+//
+// The embedded endpoint follows PowerShell by rules, a line at a time. So the wrapper quits by a function of its own, and
+// the script stands in it as lines of its own: what the rules see is the script.
 const powerShellWords = `# Runs a script once under its token: github.com/stampmill/stampmill, internal/jobs/guest.
 $ErrorActionPreference = 'Stop'
 $dir = Join-Path $env:ProgramData @FOLDER@
 function Say($text) { [Console]::Error.WriteLine('stampmill: ' + $text) }
-function Give-Up($code, $text) { Say $text; exit $code }
+function Quit($code) { [Environment]::Exit($code) }
+function Give-Up($code, $text) { Say $text; Quit $code }
 function Read-Text($name) { $p = Join-Path $dir $name; if (Test-Path -LiteralPath $p) { [IO.File]::ReadAllText($p) } else { '' } }
 function Write-Text($name, $text) {
   $p = Join-Path $dir $name
@@ -29,7 +33,7 @@ function Tell {
     Say 'all errors:'
   }
   [Console]::Error.Write($err)
-  exit $code
+  Quit $code
 }
 function Test-Ended { Test-Path -LiteralPath (Join-Path $dir 'exit') }
 `
@@ -51,7 +55,7 @@ while (-not $mine) {
   $gone = $false
   if ($holder) { $gone = -not (Get-Process -Id ([int]$holder) -ErrorAction SilentlyContinue) } else { $blind++; $gone = $blind -gt 30 }
   if (Test-Ended) { Tell }
-  if ((Read-Text 'asked') -eq $now) { exit 3010 }
+  if ((Read-Text 'asked') -eq $now) { Quit 3010 }
   if ($gone) { Give-Up 198 'died: the script was ended from outside while it ran' }
   Start-Sleep -Seconds 1
 }
@@ -82,14 +86,14 @@ try {
 }
 Write-Text 'stdout' ((Read-Text 'stdout') + (Read-Text 'out'))
 Write-Text 'stderr' ((Read-Text 'stderr') + (Read-Text 'err'))
-if ($code -eq 3010) { Write-Text 'asked' $now; exit 3010 }
+if ($code -eq 3010) { Write-Text 'asked' $now; Quit 3010 }
 Remove-Item -Force -ErrorAction SilentlyContinue -LiteralPath $script, "$dir\out", "$dir\err"
 Write-Text 'exit' "$code"
 Tell
 `
 
 func wrapPowerShell(s Script) (string, error) {
-	prepare := "  [IO.File]::WriteAllText($script, " + QuotePowerShell(s.Text) + ", (New-Object Text.UTF8Encoding $true))"
+	prepare := "  $text = " + hereString(s.Text) + "\n  [IO.File]::WriteAllText($script, $text, (New-Object Text.UTF8Encoding $true))"
 	if s.Fetch != "" {
 		prepare = powerShellFetch(s.Fetch, s.Digest, "$script")
 	}
@@ -101,6 +105,15 @@ func wrapPowerShell(s Script) (string, error) {
 	}
 	run := strings.NewReplacer("@PREPARE@", prepare, "@ENVIRONMENT@", powerShellEnvironment(s), "@WAIT@", wait, "@AFTER@", after).Replace(powerShellRun)
 	return powerShellStart(s.Token) + "if (Test-Ended) { Tell }\n" + powerShellBoot + powerShellOnce + run, nil
+}
+
+// hereString keeps the script's lines as they are, where PowerShell and SSM let it.
+func hereString(text string) string {
+	text = strings.ReplaceAll(text, "\r\n", "\n")
+	if strings.Contains("\n"+text, "\n'@") || strings.Contains(text, "{{") {
+		return QuotePowerShell(text)
+	}
+	return "@'\n" + text + "\n'@"
 }
 
 func powerShellStart(token string) string {

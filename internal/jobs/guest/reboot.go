@@ -35,9 +35,15 @@ echo "$now" >"$dir/boot.new" && mv "$dir/boot.new" "$dir/boot" || give_up 196 "c
 exit 194
 `
 
+// powerShellReboot ends in lines that the embedded endpoint's rules can follow too: on a real server the file asked is
+// never there when they are reached.
 func powerShellReboot(token string) string {
-	return powerShellStart(token) + "if (Test-Ended) { exit 0 }\n" + powerShellBoot + `$began = Read-Text 'boot'
-if ($began -and $began -ne $now) { Write-Text 'exit' '0'; 'rebooted'; exit 0 }
+	asked := QuotePowerShell(`C:\ProgramData\Stampmill\run\` + token + `\asked`)
+	return powerShellStart(token) + "if (Test-Ended) { Quit 0 }\n" + powerShellBoot + `$began = Read-Text 'boot'
+if ($began -and $began -ne $now) { Write-Text 'exit' '0'; 'rebooted'; Quit 0 }
+if ($began) { Quit 3010 }
+if (Test-Path -Path ` + asked + `) { exit 0 }
+Set-Content -Path ` + asked + ` -Value asked
 Write-Text 'boot' $now
 exit 3010
 `
