@@ -3,7 +3,6 @@ package rig
 import (
 	"errors"
 	"net/http"
-	"strings"
 	"sync"
 )
 
@@ -15,7 +14,7 @@ type Line struct {
 	// DieAt is the number of the call at which the worker dies; 0: never. After says after its effect, else before.
 	DieAt int
 	After bool
-	// Counts chooses the calls that count; nil: all but receives, which are idle for the most part.
+	// Counts chooses the calls that count; nil: all but receives and the sweeper's looks, which are idle for the most part.
 	Counts func(call string) bool
 
 	inner http.RoundTripper
@@ -91,5 +90,9 @@ func (l *Line) counts(name string) bool {
 	if l.Counts != nil {
 		return l.Counts(name)
 	}
-	return !strings.HasSuffix(name, "ReceiveMessage")
+	switch name {
+	case "sqs:ReceiveMessage", "sqs:GetQueueAttributes", "dynamodb:Query", "dynamodb:Scan":
+		return false
+	}
+	return true
 }

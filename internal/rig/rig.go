@@ -88,7 +88,7 @@ func (r *Rig) options(transport http.RoundTripper) (app.Options, error) {
 
 func (r *Rig) worker() config.Worker {
 	c := config.Worker{Common: config.Common{Prefix: "stampmill", Installation: "stampmill"}, Slots: 64, Lease: time.Minute,
-		Visibility: 90 * time.Second, Poll: 20 * time.Second, SweepInterval: 15 * time.Second, ReapInterval: 10 * time.Minute,
+		Visibility: 90 * time.Second, Poll: 20 * time.Second, SweepInterval: time.Minute, ReapInterval: 10 * time.Minute,
 		ReapGrace: 30 * time.Minute, Retention: 30 * 24 * time.Hour, Pace: 1}
 	if r.Config.Worker != nil {
 		r.Config.Worker(&c)
@@ -198,7 +198,7 @@ func (r *Rig) Wait(ctx context.Context, limit time.Duration, ids ...string) (map
 		if time.Now().After(end) {
 			return ended, fmt.Errorf("%d of %d jobs did not end within %s", len(ids)-len(ended), len(ids), limit)
 		}
-		time.Sleep(time.Second)
+		time.Sleep(5 * time.Second)
 	}
 }
 

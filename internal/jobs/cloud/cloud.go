@@ -24,6 +24,9 @@ type Instance struct {
 	SecurityGroupIDs         []string
 }
 
+// String is the instance's id.
+func (i Instance) String() string { return i.ID }
+
 // LaunchRequest asks for servers. Empty fields are left to the launch template or to EC2.
 type LaunchRequest struct {
 	Token            string // client token, at most 64 ASCII characters
