@@ -146,14 +146,27 @@ func (r *Reaper) reapTarget(ctx context.Context, target Target) ([]Orphan, error
 			delete(r.seen, thing.ID)
 			continue
 		}
-		orphan := Orphan{Thing: thing, Target: target, Since: r.firstSeen(thing, now)}
-		if now.Sub(orphan.Since) >= r.Grace && !r.DryRun {
-			r.remove(ctx, &orphan)
+		orphans = append(orphans, Orphan{Thing: thing, Target: target, Since: r.firstSeen(thing, now)})
+	}
+	if r.DryRun {
+		return orphans, nil
+	}
+	if len(orphans) > manyOrphans && len(orphans)*2 > len(things) {
+		r.Log.Error("the reaper holds back: most of what carries this installation's tag is in no ledger; is STAMPMILL_PREFIX the one that made it?",
+			"target", target.String(), "installation", r.Installation, "things", len(things), "orphans", len(orphans))
+		return orphans, nil
+	}
+	for i := range orphans {
+		if now.Sub(orphans[i].Since) >= r.Grace {
+			r.remove(ctx, &orphans[i])
 		}
-		orphans = append(orphans, orphan)
 	}
 	return orphans, nil
 }
+
+// manyOrphans is how many orphans a crash may leave. More than that, if they are also most of what is there, say that the
+// ledger is the wrong one or was lost: then a person decides.
+const manyOrphans = 20
 
 // orphaned: it carries our whole set of tags, its job's run is not live, and the ledger does not name it.
 func (r *Reaper) orphaned(thing Thing, rows map[string]*Row, named map[string]bool) bool {

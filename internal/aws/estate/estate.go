@@ -10,6 +10,7 @@ import (
 	"github.com/stampmill/stampmill/internal/aws/ec2"
 	"github.com/stampmill/stampmill/internal/aws/ledger"
 	"github.com/stampmill/stampmill/internal/jobs"
+	"github.com/stampmill/stampmill/internal/jobs/launch"
 	l "github.com/stampmill/stampmill/internal/jobs/ledger"
 )
 
@@ -40,7 +41,7 @@ func New(ec2 *ec2.Service, ledger *ledger.Ledger, installation string) *Estate {
 }
 
 // List gives what carries the installation's tag: instances that stand, AMIs, snapshots (of deregistered AMIs too), volumes
-// that are attached to nothing, spot requests without an instance.
+// that are attached to nothing and were no fleet's, spot requests without an instance.
 func (e *Estate) List(ctx context.Context, target jobs.Target) ([]jobs.Thing, error) {
 	region := e.ec2.For(target)
 	ours := map[string]string{jobs.TagInstallation: e.installation}
@@ -70,11 +71,16 @@ func (e *Estate) List(ctx context.Context, target jobs.Target) ([]jobs.Thing, er
 	if err != nil {
 		return nil, err
 	}
+	for _, v := range volumes {
+		if v.Tags[launch.TagFleet] == "" { // a fleet's volume that outlived its server holds somebody's data
+			things = append(things, v)
+		}
+	}
 	requests, err := region.OpenSpotRequests(ctx, ours)
 	if err != nil {
 		return nil, err
 	}
-	return append(append(things, volumes...), requests...), nil
+	return append(things, requests...), nil
 }
 
 // Remove terminates, deregisters, deletes or cancels the thing. One that is gone is no error.
