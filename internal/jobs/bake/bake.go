@@ -89,3 +89,16 @@ func (k *Kind) Program(job *jobs.Job) (jobs.Program, error) {
 	}
 	return b, nil
 }
+
+// Elsewhere are the regions, beside the job's own, in which the job may have made images.
+func (k *Kind) Elsewhere(job *jobs.Job) []jobs.Target {
+	s, err := spec.Read[Spec](job.Spec)
+	if err != nil {
+		return nil
+	}
+	var targets []jobs.Target
+	for _, region := range sortedKeys(s.CopyTo) {
+		targets = append(targets, job.Target.In(region))
+	}
+	return targets
+}
