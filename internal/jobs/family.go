@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -15,13 +16,10 @@ func (s *stint) fanOut(ctx context.Context, step Step, move Move) (Move, error) 
 	if len(move.children) == 0 {
 		return Done(), nil
 	}
-	number := 1
-	if job.Fans > 0 {
-		number = job.Fans + 1
-	}
+	number := job.Fans + 1
 	list := make([]FanChild, len(move.children))
 	for i, child := range move.children {
-		key := fmt.Sprintf("%s-r%d-f%d-%d", job.Incarnation, job.Run, number, i)
+		key := childKey(job.Incarnation, job.Run, number, i)
 		digest, err := Digest(child.Spec)
 		if err != nil {
 			return Move{}, &Error{Class: Fatal, Op: "fan out", Thing: child.Name, Err: err}
@@ -44,6 +42,11 @@ func (s *stint) fanOut(ctx context.Context, step Step, move Move) (Move, error) 
 	job.Cancel = max(cancel, job.Cancel)
 	s.turn.dirty = false
 	return s.sendChildren(ctx, list)
+}
+
+// childKey is the key of a child: it comes from the parent's incarnation and run, so that a child is sent twice but made once.
+func childKey(incarnation string, run, fan, index int) string {
+	return fmt.Sprintf("%s-r%d-f%d-%d", incarnation, run, fan, index)
 }
 
 func (s *stint) sendChildren(ctx context.Context, list []FanChild) (Move, error) {
@@ -95,13 +98,7 @@ func (s *stint) gather(ctx context.Context, step Step) (Move, bool, error) {
 		return Move{}, false, err
 	}
 	if ended < job.Fan.Count {
-		var missing []FanChild
-		for _, child := range list {
-			if rows[child.ID] == nil {
-				missing = append(missing, child)
-			}
-		}
-		if len(missing) > 0 {
+		if slices.ContainsFunc(list, func(child FanChild) bool { return rows[child.ID] == nil }) {
 			job.Fan.Sent = false // the next delivery sends them all again; those that exist answer by deleting
 		}
 		return Wait(childPoll, "%d of %d children", job.Fan.Count-ended, job.Fan.Count), true, nil

@@ -174,6 +174,9 @@ func (m *Message) checkSubmission() error {
 			return fmt.Errorf("%q is %q; expected %s", c.field, clip(c.value), c.expected)
 		}
 	}
+	if p := m.Parent; p != nil && (!jobPattern.MatchString(p.ID) || m.Key != childKey(p.Incarnation, p.Run, p.Fan, p.Index) || p.Index < 0 || p.Index >= p.Of) {
+		return fmt.Errorf(`"parent" does not belong to the key %q; only a job's own fan-out names a parent`, clip(m.Key))
+	}
 	if len(m.Labels) > 50 {
 		return fmt.Errorf(`"labels" has %d entries; expected at most 50`, len(m.Labels))
 	}
