@@ -1,0 +1,73 @@
+# Everything that can be done with this repository; `make` alone lists it.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+GO ?= go
+PORT ?= 4567
+TOOLS := $(CURDIR)/.tools
+GOLANGCI_LINT_VERSION := v2.15.0
+GOVULNCHECK_VERSION := v1.9.0
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -X github.com/stampmill/stampmill/internal/version.Number=$(VERSION)
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+
+.PHONY: build
+build: ## build bin/stampmill, bin/stampmill-worker and bin/localaws
+	@mkdir -p bin
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/stampmill ./cmd/producer
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/stampmill-worker ./cmd/worker
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/localaws ./cmd/localaws
+
+.PHONY: demo
+demo: ## bake an image, stamp 200 servers, kill a worker half-way, check the end; leaves nothing running
+	$(GO) run ./demo
+
+.PHONY: test
+test: ## run all tests
+	$(GO) test -timeout 5m ./...
+
+.PHONY: race
+race: ## run all tests with the race detector
+	$(GO) test -race -timeout 20m ./...
+
+.PHONY: integration
+integration: build ## run the AWS CLI against localaws (needs Python)
+	integration/aws-cli.sh
+
+.PHONY: bench
+bench: ## measure speed and cost, as a table
+	$(GO) run ./bench -table all
+
+.PHONY: lint
+lint: ## check formatting, vet, golangci-lint (after make tools) and known vulnerabilities
+	@TOOLS='$(TOOLS)' scripts/lint.sh
+
+.PHONY: tools
+tools: ## install golangci-lint and govulncheck into .tools
+	GOBIN='$(TOOLS)' $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+	GOBIN='$(TOOLS)' $(GO) install golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION)
+
+.PHONY: generate
+generate: ## write the JSON Schemas and the spec reference from the Go types
+	$(GO) generate ./...
+
+.PHONY: tidy
+tidy: ## tidy go.mod and format the code
+	$(GO) mod tidy
+	gofmt -w $$(git ls-files '*.go')
+
+.PHONY: up
+up: build ## start localaws and a worker in the background (PORT=4567)
+	@PORT='$(PORT)' scripts/local.sh up
+
+.PHONY: down
+down: ## end what make up started
+	@scripts/local.sh down
+
+.PHONY: clean
+clean: down ## remove what was built
+	rm -rf bin .run
