@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/stampmill/stampmill/internal/localaws"
+	"github.com/stampmill/stampmill/internal/localaws/machine"
 )
 
 func main() {
@@ -62,6 +63,7 @@ type options struct {
 	listen  string
 	public  bool
 	buckets bool
+	managed bool
 	config  localaws.Config
 }
 
@@ -76,6 +78,7 @@ func parse(arguments []string, stderr io.Writer) (options, error) {
 	flags.Float64Var(&o.config.Speed, "speed", 1, "divides what takes AWS minutes (boots, AMIs, copies, drains) by this `factor`, not buckets, leases or queue delays")
 	flags.Int64Var(&o.config.Seed, "seed", 1, "`number` that ids, durations and faults follow from")
 	flags.BoolVar(&o.buckets, "buckets", true, "throttle EC2 calls as AWS does by default")
+	flags.BoolVar(&o.managed, "host-management", true, "SSM agents connect without an instance profile, as with Default Host Management Configuration")
 	flags.Usage = func() {
 		fmt.Fprint(stderr, usage)
 		flags.VisitAll(func(f *flag.Flag) {
@@ -94,6 +97,9 @@ func parse(arguments []string, stderr io.Writer) (options, error) {
 		return o, errUsage
 	}
 	o.config.Unlimited = !o.buckets
+	if o.managed {
+		o.config.Machines = []machine.HostOption{machine.AgentWithoutProfile()}
+	}
 	return o, nil
 }
 

@@ -64,7 +64,7 @@ func TestHelpExplainsEveryFlag(t *testing.T) {
 	if _, err := parse([]string{"--help"}, &help); !errors.Is(err, flag.ErrHelp) {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"--listen", "--listen-public", "--state", "--speed", "--seed", "--buckets"} {
+	for _, name := range []string{"--listen", "--listen-public", "--state", "--speed", "--seed", "--buckets", "--host-management"} {
 		if !strings.Contains(help.String(), "\n  "+name) {
 			t.Errorf("%s is not explained", name)
 		}

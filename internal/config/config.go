@@ -5,6 +5,7 @@ package config
 import (
 	"fmt"
 	"io"
+	"os"
 	"regexp"
 	"strings"
 	"text/tabwriter"
@@ -52,10 +53,22 @@ func Load[T any](c *T, environment map[string]string) error {
 	if err := env.ParseWithOptions(c, options); err != nil {
 		return fmt.Errorf("configuration: %w", err)
 	}
+	if w, ok := any(c).(*Worker); ok && silenced(environment, "HEALTH") {
+		w.Health = ""
+	}
 	if checked, ok := any(c).(interface{ check() error }); ok {
 		return checked.check()
 	}
 	return nil
+}
+
+// silenced: the variable is there and empty. For most that means their default; the parser sees no difference.
+func silenced(environment map[string]string, name string) bool {
+	value, set := environment[Prefix+name]
+	if environment == nil {
+		value, set = os.LookupEnv(Prefix + name)
+	}
+	return set && value == ""
 }
 
 func (c *Common) check() error {
