@@ -2,6 +2,7 @@ package rig
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -50,31 +51,52 @@ func (s Story) run(ctx context.Context, r *Rig, line *Line) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	over, second, left := make(chan struct{}), make(chan error, 1), make(chan struct{})
+	defer func() { close(over); <-left }()
+	go func() { // the second worker comes when the first has died or stands still
+		defer close(left)
+		select {
+		case <-first.Gone():
+		case <-first.Frozen():
+		case <-over:
+			return
+		}
+		_, err := r.Start(nil)
+		second <- err
+	}()
 	if s.Meanwhile != nil {
 		go s.Meanwhile(r, ids)
 	}
-	var waited error
-	var ended map[string]*jobs.Job
-	over := make(chan struct{})
-	go func() {
-		defer close(over)
-		ended, waited = r.Wait(ctx, s.Limit, ids...)
-	}()
+	ended, err := r.Wait(ctx, s.Limit, ids...)
 	select {
-	case <-over:
-	case <-first.Gone():
-		if _, err := r.Start(nil); err != nil {
-			return nil, err
-		}
-		<-over
+	case started := <-second:
+		err = errors.Join(err, started)
+	default:
 	}
-	if waited != nil {
-		return nil, fmt.Errorf("%w\n%s", waited, r.histories(ctx, ids))
+	if err != nil {
+		return nil, fmt.Errorf("%w\n%s", err, r.histories(ctx, ids))
 	}
-	if err := s.Check(r, ended); err != nil {
+	if err := s.judge(ctx, r, line, ended); err != nil {
 		return nil, fmt.Errorf("%w\n%s", err, r.histories(ctx, ids))
 	}
 	return line.Calls(), nil
+}
+
+// judge looks at the end. What a frozen worker sent late is the reaper's to remove: then the end counts after its grace.
+func (s Story) judge(ctx context.Context, r *Rig, line *Line, ended map[string]*jobs.Job) error {
+	if line.FreezeAt > 0 {
+		time.Sleep(line.FreezeFor + time.Minute)
+	}
+	err := s.Check(r, ended)
+	if err != nil && line.FreezeAt > 0 {
+		c := r.worker()
+		time.Sleep(c.ReapGrace + 3*c.ReapInterval)
+		err = s.Check(r, ended)
+	}
+	if err != nil {
+		return err
+	}
+	return r.Quiet(ctx)
 }
 
 func (r *Rig) histories(ctx context.Context, ids []string) (text string) {

@@ -27,37 +27,116 @@ func arm64() string {
 	panic("the endpoint has no arm64 AMI")
 }
 
-// everyDeath runs the story once in peace, and then with the worker's death before and after each call that it made: of all
-// calls where STAMPMILL_DEATHS is all (make deaths), else of a sample.
+// mishap is something that befalls the first worker at one of its calls, or the job while it makes that call.
+type mishap struct {
+	name string
+	at   func(story rig.Story, call int) (rig.Story, *rig.Line)
+}
+
+var deaths = []mishap{
+	{"death before", func(s rig.Story, call int) (rig.Story, *rig.Line) { return s, &rig.Line{DieAt: call} }},
+	{"death after", func(s rig.Story, call int) (rig.Story, *rig.Line) { return s, &rig.Line{DieAt: call, After: true} }},
+}
+
+// lostAnswer: the call takes effect, as do its repetitions, and the worker learns of a broken connection.
+var lostAnswer = mishap{"lost answer", func(s rig.Story, call int) (rig.Story, *rig.Line) { return s, &rig.Line{DropAt: call} }}
+
+// frozen: the worker stands still for longer than lease and visibility, while a second one takes over; then it goes on.
+var frozen = mishap{"freeze", func(s rig.Story, call int) (rig.Story, *rig.Line) {
+	return s, &rig.Line{FreezeAt: call, FreezeFor: 3 * time.Minute}
+}}
+
+// cancelled: somebody cancels the job just before the call goes out.
+var cancelled = mishap{"cancel", func(s rig.Story, call int) (rig.Story, *rig.Line) {
+	reached, sent := make(chan struct{}), make(chan struct{})
+	s.Meanwhile = func(r *rig.Rig, ids []string) {
+		defer close(sent)
+		<-reached
+		if err := r.Cancel(background, ids[0], 1); err != nil {
+			panic(err)
+		}
+		time.Sleep(time.Second) // for it to be received
+	}
+	return s, &rig.Line{At: func(n int, _ string) {
+		if n == call {
+			close(reached)
+			<-sent
+		}
+	}}
+}}
+
+// everyDeath runs the story once in peace, and then with the worker's death before and after each call that it made.
 func everyDeath(t *testing.T, story rig.Story) {
 	t.Helper()
-	var calls []string
+	everyCall(t, story, 8, deaths...)
+}
+
+// everyCall runs the story once in peace, and then with each mishap at each call that it made: at all calls where
+// STAMPMILL_DEATHS is all (make deaths), else at a sample.
+func everyCall(t *testing.T, story rig.Story, sample int, mishaps ...mishap) {
+	t.Helper()
+	calls, begun := inPeace(t, story)
+	stride := max(1, (len(calls)-begun+sample-1)/sample)
+	if os.Getenv("STAMPMILL_DEATHS") == "all" {
+		stride = 1
+	}
+	tried := 0
+	for at := begun + 1; at <= len(calls); at += stride {
+		for _, m := range mishaps {
+			tried++
+			try(t, story, m, at, calls[at-1])
+			if t.Failed() && stride > 1 {
+				return
+			}
+		}
+	}
+	t.Logf("%d calls, %d mishaps", len(calls)-begun, tried)
+}
+
+// everyCallTo is everyCall for the calls of the given names, all of them.
+func everyCallTo(t *testing.T, story rig.Story, m mishap, sample int, names ...string) {
+	t.Helper()
+	calls, begun := inPeace(t, story)
+	for _, name := range names {
+		var at []int
+		for i := begun; i < len(calls); i++ {
+			if calls[i] == name {
+				at = append(at, i+1)
+			}
+		}
+		if len(at) == 0 {
+			t.Errorf("the story makes no call %s", name)
+		}
+		stride := max(1, (len(at)+sample-1)/sample)
+		for i := 0; i < len(at); i += stride {
+			try(t, story, m, at[i], name)
+		}
+	}
+}
+
+// inPeace gives the calls of an undisturbed worker, and how many of them it makes before it has work.
+func inPeace(t *testing.T, story rig.Story) (calls []string, begun int) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		var err error
 		if calls, err = story.Run(t.Context(), &rig.Line{}); err != nil {
 			t.Fatal(err)
 		}
 	})
-	begun := slices.Index(calls, "dynamodb:PutItem") // what comes before is the worker's start
-	stride := max(1, (len(calls)-begun)/8)
-	if os.Getenv("STAMPMILL_DEATHS") == "all" {
-		stride = 1
+	if t.Failed() {
+		t.FailNow()
 	}
-	tried := 0
-	for at := begun + 1; at <= len(calls); at += stride {
-		for _, after := range []bool{false, true} {
-			tried++
-			synctest.Test(t, func(t *testing.T) {
-				if _, err := story.Run(t.Context(), &rig.Line{DieAt: at, After: after}); err != nil {
-					t.Errorf("death at call %d (%s, after: %v): %v", at, calls[at-1], after, err)
-				}
-			})
-			if t.Failed() {
-				return
-			}
+	return calls, slices.Index(calls, "dynamodb:PutItem")
+}
+
+func try(t *testing.T, story rig.Story, m mishap, at int, call string) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		story, line := m.at(story, at)
+		if _, err := story.Run(t.Context(), line); err != nil {
+			t.Errorf("%s at call %d (%s): %v", m.name, at, call, err)
 		}
-	}
-	t.Logf("%d calls, %d deaths", len(calls)-begun, tried)
+	})
 }
 
 func launchStory() rig.Story {

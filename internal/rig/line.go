@@ -1,9 +1,13 @@
 package rig
 
 import (
+	"context"
 	"errors"
+	"net"
 	"net/http"
 	"sync"
+	"syscall"
+	"time"
 )
 
 // ErrDead is what a dead worker's calls answer: its transport refuses every further call, at once.
@@ -14,16 +18,30 @@ type Line struct {
 	// DieAt is the number of the call at which the worker dies; 0: never. After says after its effect, else before.
 	DieAt int
 	After bool
+	// DropAt is the number of the call whose answer is lost after its effect, and so are those of its repetitions.
+	DropAt int
+	// FreezeAt is the number of the call at which the whole worker stands still for FreezeFor. Then it goes on as if nothing
+	// had been: that call and all that were begun meanwhile go out late, though their callers' time may be up.
+	FreezeAt  int
+	FreezeFor time.Duration
+	// At, if not nil, is called with each call that counts, before it goes out.
+	At func(n int, call string)
 	// Counts chooses the calls that count; nil: all but receives and the sweeper's looks, which are idle for the most part.
 	Counts func(call string) bool
 
-	inner http.RoundTripper
-	died  func()
+	inner  http.RoundTripper
+	died   func()
+	frozen chan struct{} // closed when it freezes
 
-	mu    sync.Mutex
-	calls []string
-	dead  bool
+	mu      sync.Mutex
+	calls   []string
+	dead    bool
+	thaw    time.Time
+	dropped string // the invocation whose answers are lost
 }
+
+// Frozen is closed when the worker freezes.
+func (l *Line) Frozen() <-chan struct{} { return l.frozen }
 
 // Calls lists the calls that counted.
 func (l *Line) Calls() []string {
@@ -54,36 +72,77 @@ func (l *Line) RoundTrip(request *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	request.Body = body
-	l.mu.Lock()
-	if l.dead {
-		l.mu.Unlock()
-		return nil, ErrDead
+	number := l.count(name)
+	if number > 0 && l.At != nil {
+		l.At(number, name)
 	}
-	dies := false
-	if l.counts(name) {
-		l.calls = append(l.calls, name)
-		dies = len(l.calls) == l.DieAt
-	}
+	dies := number > 0 && number == l.DieAt
 	if dies && !l.After {
-		l.dead = true
+		l.Kill()
 	}
-	dead := l.dead
-	l.mu.Unlock()
-	if dead {
-		l.died()
+	if l.Dead() {
 		return nil, ErrDead
 	}
+	request = l.stand(number, request)
 	response, err := l.inner.RoundTrip(request)
 	if dies {
 		l.Kill()
 	}
 	if l.Dead() { // it died while the call was under way
-		if err == nil {
-			err = response.Body.Close()
-		}
-		return nil, errors.Join(ErrDead, err)
+		return nil, errors.Join(ErrDead, discard(response, err))
+	}
+	if l.drops(number, request) {
+		return nil, errors.Join(&net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}, discard(response, err))
 	}
 	return response, err
+}
+
+// count numbers the call; 0: it does not count.
+func (l *Line) count(name string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.dead || !l.counts(name) {
+		return 0
+	}
+	l.calls = append(l.calls, name)
+	return len(l.calls)
+}
+
+// stand waits while the worker is frozen. What goes out late goes out whole, whether or not anybody still waits for it.
+func (l *Line) stand(number int, request *http.Request) *http.Request {
+	l.mu.Lock()
+	if number > 0 && number == l.FreezeAt {
+		l.thaw = time.Now().Add(l.FreezeFor)
+		close(l.frozen)
+	}
+	rest := time.Until(l.thaw)
+	l.mu.Unlock()
+	if rest <= 0 {
+		return request
+	}
+	time.Sleep(rest)
+	return request.WithContext(context.WithoutCancel(request.Context()))
+}
+
+// drops says whether the call's answer is lost. The SDK repeats a call under the same invocation id.
+func (l *Line) drops(number int, request *http.Request) bool {
+	if l.DropAt == 0 {
+		return false
+	}
+	invocation := request.Header.Get("Amz-Sdk-Invocation-Id")
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if number == l.DropAt {
+		l.dropped = invocation
+	}
+	return l.dropped != "" && l.dropped == invocation
+}
+
+func discard(response *http.Response, err error) error {
+	if err != nil {
+		return err
+	}
+	return response.Body.Close()
 }
 
 func (l *Line) counts(name string) bool {

@@ -6,9 +6,10 @@ package rig
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -43,7 +44,9 @@ type Rig struct {
 	Config
 	Endpoint *localaws.Server
 	User     *app.App
-	workers  []*Worker
+
+	mu      sync.Mutex
+	workers []*Worker
 }
 
 // New makes the endpoint and sets the installation up.
@@ -108,7 +111,7 @@ func (r *Rig) Start(line *Line) (*Worker, error) {
 	if line == nil {
 		line = &Line{}
 	}
-	line.inner = r.Endpoint.RoundTripper()
+	line.inner, line.frozen = r.Endpoint.RoundTripper(), make(chan struct{})
 	options, err := r.options(line)
 	if err != nil {
 		return nil, err
@@ -116,7 +119,9 @@ func (r *Rig) Start(line *Line) (*Worker, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	w := &Worker{Line: line, cancel: cancel, done: make(chan struct{})}
 	line.died = cancel
+	r.mu.Lock()
 	r.workers = append(r.workers, w)
+	r.mu.Unlock()
 	go func() {
 		defer close(w.done)
 		a, err := app.Open(ctx, options)
@@ -146,10 +151,13 @@ func (w *Worker) Gone() <-chan struct{} { return w.done }
 
 // Close drains all workers and ends the endpoint.
 func (r *Rig) Close() error {
-	for _, w := range r.workers {
+	r.mu.Lock()
+	workers := slices.Clone(r.workers)
+	r.mu.Unlock()
+	for _, w := range workers {
 		w.cancel()
 	}
-	for _, w := range r.workers {
+	for _, w := range workers {
 		<-w.done
 	}
 	return r.Endpoint.Close()
@@ -176,30 +184,6 @@ func (r *Rig) Submit(ctx context.Context, text, folder, key string, vars map[str
 		ids = append(ids, m.JobID(""))
 	}
 	return ids, nil
-}
-
-// Wait waits until all jobs are terminal, at most for limit of the bubble's time.
-func (r *Rig) Wait(ctx context.Context, limit time.Duration, ids ...string) (map[string]*jobs.Job, error) {
-	end := time.Now().Add(limit)
-	for {
-		rows, err := r.User.Store.Rows(ctx, ids)
-		if err != nil {
-			return nil, err
-		}
-		ended := map[string]*jobs.Job{}
-		for id, row := range rows {
-			if row.Job != nil && row.Job.Finished() {
-				ended[id] = row.Job
-			}
-		}
-		if len(ended) == len(ids) {
-			return ended, nil
-		}
-		if time.Now().After(end) {
-			return ended, fmt.Errorf("%d of %d jobs did not end within %s", len(ids)-len(ended), len(ids), limit)
-		}
-		time.Sleep(5 * time.Second)
-	}
 }
 
 // EC2 is the endpoint's own truth.
