@@ -123,25 +123,37 @@ func (a *App) locate(ctx context.Context) error {
 }
 
 func (a *App) wire() {
-	prefix, region := a.Common.Prefix, a.Clients.Region()
+	prefix := a.Common.Prefix
 	a.Store = store.New(a.DynamoDB(), setup.JobsTable(prefix))
 	a.Ledger = ledger.New(a.Clients, prefix)
 	a.Files = s3.New(a.Clients, jobs.Target{}, a.Bucket)
 	a.EC2, a.SSM, a.ELBv2 = ec2.New(a.Clients), ssm.New(a.Clients), elbv2.New(a.Clients)
 	a.Estate = estate.New(a.EC2, a.Ledger, a.Common.Installation)
+	a.Kinds = a.KindsOver(a.Files)
+}
+
+// Files is what the kinds do with the installation's bucket.
+type Files interface {
+	bake.Files
+	launch.Files
+}
+
+// KindsOver are the kinds with other files than the bucket's own.
+func (a *App) KindsOver(files Files) jobs.Kinds {
+	region := a.Clients.Region()
 	launching := launch.Config{
 		EC2:          func(t jobs.Target) launch.EC2 { return a.EC2.For(t) },
 		TargetGroups: func(t jobs.Target) launch.TargetGroups { return a.ELBv2.For(t) },
 		Parameters:   func(t jobs.Target) launch.Parameters { return a.SSM.For(t) },
 		Commands:     func(t jobs.Target) launch.Commands { return a.SSM.For(t) },
-		Ledger:       a.Ledger, Files: a.Files, Callback: a.Callback, Region: region,
+		Ledger:       a.Ledger, Files: files, Callback: a.Callback, Region: region,
 	}
-	a.Kinds = jobs.NewKinds(
+	return jobs.NewKinds(
 		ping.Kind{},
 		bake.New(bake.Config{
 			EC2:     func(t jobs.Target) bake.EC2 { return a.EC2.For(t) },
 			SSM:     func(t jobs.Target) bake.SSM { return a.SSM.For(t) },
-			Catalog: a.Ledger, Files: a.Files, Callback: a.Callback, Region: region, Pace: a.Pace,
+			Catalog: a.Ledger, Files: files, Callback: a.Callback, Region: region, Pace: a.Pace,
 		}),
 		launch.New(launching), launch.NewBatch(launching),
 		terminate.New(terminate.Config{

@@ -1,28 +1,42 @@
 package cli
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/stampmill/stampmill/internal/app"
 	"github.com/stampmill/stampmill/internal/jobs"
+	"github.com/stampmill/stampmill/internal/jobs/bake"
+	"github.com/stampmill/stampmill/internal/jobs/launch"
+	"github.com/stampmill/stampmill/internal/jobs/spec"
 )
 
 // planView is what a document would do.
 type planView struct {
-	Kind  string   `json:"kind"`
-	Name  string   `json:"name"`
-	File  string   `json:"file"`
-	Line  int      `json:"line"`
-	Steps []string `json:"steps"`
-	Finds []string `json:"finds,omitempty"`
+	Kind string `json:"kind"`
+	Name string `json:"name"`
+	File string `json:"file"`
+	Line int    `json:"line"`
+	// Finds are for people, Details the same for programs. Steps are the job's, in order.
+	Finds   []jobs.PlanLine `json:"finds,omitempty"`
+	Details any             `json:"details,omitempty"`
+	Steps   []string        `json:"steps"`
 }
 
 func (c *command) plan() *cobra.Command {
 	var specs specFlags
 	cmd := &cobra.Command{
 		Use: "plan FILE…", Short: "Show what spec files would make; changes nothing", Args: cobra.MinimumNArgs(1),
+		Long: `Looks up everything that the jobs would look up, and tells what they would make: which AMI a source comes to,
+which version comes next, which servers are missing and where they would go, what would be retired.
+Nothing is changed and nothing is sent. A document that needs what one before it makes says so.`,
+		Example: `  stampmill plan examples/web/bake.yaml examples/web/launch.yaml
+  stampmill plan fleet.yaml -o json | jq -r '.[].details.planned'`,
 		RunE: func(cmd *cobra.Command, files []string) error {
 			documents, err := specs.load(files)
 			if err != nil {
@@ -32,42 +46,112 @@ func (c *command) plan() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			var plans []planView
-			for _, d := range documents {
-				kind := a.Kinds[d.Kind]
-				job := &jobs.Job{ID: "plan", Kind: d.Kind, Name: d.Name, Target: jobs.Target{Role: d.Role, Region: d.Region}, Spec: d.Spec,
-					Incarnation: jobs.NewIncarnation(), Run: 1, Labels: d.Labels}
-				program, err := kind.Program(job)
-				if err != nil {
-					return fmt.Errorf("%s:%d: %w", d.File, d.Line, err)
+			plans, err := planAll(cmd.Context(), a, documents)
+			if len(plans) > 0 {
+				if printed := c.print(plans, func(w io.Writer) { planTable(w, plans) }); printed != nil {
+					return printed
 				}
-				p := planView{Kind: d.Kind, Name: d.Name, File: d.File, Line: d.Line}
-				for _, step := range program.Steps() {
-					p.Steps = append(p.Steps, step.Name)
-				}
-				if planner, ok := program.(jobs.Planner); ok {
-					if p.Finds, err = planner.Plan(cmd.Context()); err != nil {
-						return fmt.Errorf("%s:%d: %s %s: %w", d.File, d.Line, d.Kind, d.Name, err)
-					}
-				}
-				plans = append(plans, p)
 			}
-			return c.print(plans, func(w io.Writer) {
-				for i, p := range plans {
-					if i > 0 {
-						fmt.Fprintln(w)
-					}
-					fmt.Fprintf(w, "%s %s (%s:%d)\n", p.Kind, p.Name, p.File, p.Line)
-					for _, line := range p.Finds {
-						fmt.Fprintf(w, "  %s\n", oneLine(line))
-					}
-					for n, step := range p.Steps {
-						fmt.Fprintf(w, "  %d. %s\n", n+1, step)
-					}
-				}
-			})
+			return err
 		},
 	}
 	specs.add(cmd)
 	return cmd
+}
+
+// planAll plans the documents in the files' order. One that cannot be planned is told at the end, with the others' plans.
+func planAll(ctx context.Context, a *app.App, documents []spec.Document) ([]planView, error) {
+	kinds := a.KindsOver(planFiles{a.Files, documents})
+	before := jobs.Foreseen{Images: map[string]string{}, Fleets: map[string]string{}}
+	var plans []planView
+	var failed []error
+	for _, d := range documents {
+		p, err := planOne(ctx, kinds, d, before)
+		if err != nil {
+			failed = append(failed, fmt.Errorf("%s:%d: %s %s: %w", d.File, d.Line, d.Kind, d.Name, err))
+		} else {
+			plans = append(plans, p)
+		}
+		by := fmt.Sprintf("%s %s (%s:%d)", d.Kind, d.Name, d.File, d.Line)
+		switch d.Kind {
+		case bake.Name:
+			before.Images[d.Name] = by
+		case launch.KindName:
+			before.Fleets[d.Name] = by
+		}
+	}
+	return plans, errors.Join(failed...)
+}
+
+func planOne(ctx context.Context, kinds jobs.Kinds, d spec.Document, before jobs.Foreseen) (planView, error) {
+	p := planView{Kind: d.Kind, Name: d.Name, File: d.File, Line: d.Line}
+	program, err := kinds[d.Kind].Program(&jobs.Job{ID: "plan", Kind: d.Kind, Name: d.Name, Spec: d.Spec, Run: 1, Labels: d.Labels,
+		Target: jobs.Target{Role: d.Role, Region: d.Region}, Incarnation: jobs.NewIncarnation(), State: jobs.Open})
+	if err != nil {
+		return p, err
+	}
+	for _, step := range program.Steps() {
+		p.Steps = append(p.Steps, step.Name)
+	}
+	if planner, ok := program.(jobs.Planner); ok {
+		plan, err := planner.Plan(ctx, before)
+		if err != nil {
+			return p, err
+		}
+		p.Finds, p.Details = plan.Lines, plan.Details
+	}
+	return p, nil
+}
+
+func planTable(w io.Writer, plans []planView) {
+	for i, p := range plans {
+		if i > 0 {
+			fmt.Fprintln(w)
+		}
+		fmt.Fprintf(w, "%s %s (%s:%d)\n", p.Kind, p.Name, oneLine(p.File), p.Line)
+		for _, line := range p.Finds {
+			fmt.Fprintf(w, "  %s\t%s\n", oneLine(line.About), oneLine(line.Text))
+		}
+		about := "job"
+		for _, line := range wrapWords(strings.Join(p.Steps, " → "), 100) {
+			fmt.Fprintf(w, "  %s\t%s\n", about, line)
+			about = ""
+		}
+	}
+}
+
+// wrapWords breaks a text at spaces into lines of at most so many characters.
+func wrapWords(text string, width int) []string {
+	var lines []string
+	line := ""
+	for _, word := range strings.Fields(text) {
+		if line != "" && len([]rune(line))+1+len([]rune(word)) > width {
+			lines, line = append(lines, line), ""
+		}
+		line = strings.TrimSpace(line + " " + word)
+	}
+	return append(lines, line)
+}
+
+// planFiles gives plans what a submission would upload, and writes nothing.
+type planFiles struct {
+	app.Files
+	documents []spec.Document
+}
+
+// Put writes nothing: a plan changes nothing.
+func (planFiles) Put(context.Context, string, []byte) error {
+	return errors.New("a plan writes no file")
+}
+
+// Get gives what would be uploaded, else what the bucket has.
+func (f planFiles) Get(ctx context.Context, key string) ([]byte, bool, error) {
+	for _, d := range f.documents {
+		for _, upload := range d.Uploads {
+			if upload.Key == key {
+				return upload.Content, true, nil
+			}
+		}
+	}
+	return f.Files.Get(ctx, key)
 }

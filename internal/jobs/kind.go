@@ -73,9 +73,3 @@ func stepIndex(steps []Step, name string) (int, error) {
 	}
 	return at, nil
 }
-
-// Planner is a Program that can tell what it would make. It looks, and changes nothing.
-type Planner interface {
-	// Plan gives lines for people: what was resolved, what would be made, what is there already.
-	Plan(ctx context.Context) ([]string, error)
-}

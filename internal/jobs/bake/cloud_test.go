@@ -268,6 +268,10 @@ func (r *region) AddTemplateVersion(_ context.Context, _ c.LaunchTemplate, _, im
 	})
 	return version, err
 }
+func (r *region) TemplateVersion(context.Context, c.LaunchTemplate) (exists bool, imageID string, err error) {
+	return true, "ami-00000001", nil
+}
+
 func (r *region) SetTemplateDefault(_ context.Context, _ c.LaunchTemplate, version string) error {
 	r.defaults = version
 	return nil

@@ -70,8 +70,9 @@ type Sharing interface {
 	BlockPublicAccess(ctx context.Context) (state string, err error)
 }
 
-// Templates adds versions to launch templates.
+// Templates finds launch templates and adds versions to them.
 type Templates interface {
+	TemplateVersion(ctx context.Context, template c.LaunchTemplate) (exists bool, imageID string, err error)
 	AddTemplateVersion(ctx context.Context, template c.LaunchTemplate, sourceVersion, imageID, token, description string) (version string, err error)
 	SetTemplateDefault(ctx context.Context, template c.LaunchTemplate, version string) error
 }
@@ -115,5 +116,6 @@ type Fleets interface {
 // Files is the installation's bucket.
 type Files interface {
 	Bucket() string
+	Put(ctx context.Context, key string, content []byte) error
 	PresignGet(ctx context.Context, key string, valid time.Duration) (url string, err error)
 }

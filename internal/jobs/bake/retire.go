@@ -54,6 +54,11 @@ func (b *program) surplus(ctx context.Context) ([]l.Version, error) {
 	if err != nil {
 		return nil, err
 	}
+	return beyond(all, line.Current, b.progress.Version, b.spec.Keep.Versions), nil
+}
+
+// beyond are the versions that there are more of than keep, oldest first, as many as one bake removes.
+func beyond(all []l.Version, current, own, keep int) []l.Version {
 	slices.SortFunc(all, func(a, b l.Version) int { return b.Number - a.Number })
 	var old []l.Version
 	kept := 0
@@ -62,14 +67,14 @@ func (b *program) surplus(ctx context.Context) ([]l.Version, error) {
 		case v.State == l.Retiring:
 			old = append(old, v)
 		case v.State != l.Available:
-		case kept < b.spec.Keep.Versions || v.Number == line.Current || v.Number == b.progress.Version:
+		case kept < keep || v.Number == current || v.Number == own:
 			kept++
 		default:
 			old = append(old, v)
 		}
 	}
 	slices.Reverse(old)
-	return old[:min(len(old), retireAtOnce)], nil
+	return old[:min(len(old), retireAtOnce)]
 }
 
 // inFleets tells which versions of the image the ledger's fleets and servers use.

@@ -1,0 +1,37 @@
+package jobs
+
+import (
+	"context"
+	"fmt"
+)
+
+// Planner is a Program that can tell what it would make. It looks, and changes nothing.
+type Planner interface {
+	// Plan tells what the job would do now. Before is what earlier documents of the same submission would make: what is
+	// not there yet because of them is said, and is no error.
+	Plan(ctx context.Context, before Foreseen) (Plan, error)
+}
+
+// Plan is what a job would do.
+type Plan struct {
+	// Lines are for people, in the order of reading.
+	Lines []PlanLine
+	// Details are the same for programs; they encode to JSON.
+	Details any
+}
+
+// PlanLine is one thing that a plan tells, and what it is about. A line that goes on with the one before has no about.
+type PlanLine struct {
+	About string `json:"about"`
+	Text  string `json:"text"`
+}
+
+// Say adds a line. The about of a line that goes on with the one before is left out.
+func (p *Plan) Say(about, format string, args ...any) {
+	p.Lines = append(p.Lines, PlanLine{About: about, Text: fmt.Sprintf(format, args...)})
+}
+
+// Foreseen names images and fleets that documents before this one would make, each with the document that does.
+type Foreseen struct {
+	Images, Fleets map[string]string
+}
