@@ -54,7 +54,6 @@ func (in Installation) makeQueue(ctx context.Context, q Queue, arns map[string]s
 		"MessageRetentionPeriod":        seconds(q.Retention),
 		"VisibilityTimeout":             seconds(Visibility),
 		"ReceiveMessageWaitTimeSeconds": seconds(LongPoll),
-		"SqsManagedSseEnabled":          "true",
 	}
 	if q.DeadLetters != "" {
 		policy, err := json.Marshal(map[string]any{"deadLetterTargetArn": arns[q.DeadLetters], "maxReceiveCount": Redrive})
