@@ -26,7 +26,7 @@ type mill struct {
 func newMill(t *testing.T, prefix string) *mill {
 	t.Helper()
 	need(t)
-	o := options(t, prefix)
+	o := options(t, prefix+"-"+jobs.NewIncarnation()) // an endpoint that goes on may have seen the last run
 	in, err := app.Build(o).Installation(t.Context())
 	if err != nil {
 		t.Fatal(err)
