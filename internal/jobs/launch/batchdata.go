@@ -79,23 +79,31 @@ func (b *batch) userData(ctx context.Context, stamp Stamp) ([]byte, error) {
 
 // told is what the attempt's servers are told.
 func (b *batch) told(ctx context.Context, stamp Stamp) (userdata.Batch, error) {
-	bootstrap := ""
-	if script := stamp.Bootstrap; script != nil {
-		bootstrap = script.Text
-		if script.IsStored() {
-			content, found, err := b.Files.Get(ctx, script.Key)
-			if err != nil {
-				return userdata.Batch{}, err
-			}
-			if !found || !script.Matches(content) {
-				return userdata.Batch{}, jobs.Fatalf("read the bootstrap script", script.Key, "it is not in the bucket as it was submitted", "submit again")
-			}
-			bootstrap = string(content)
-		}
+	bootstrap, err := readBootstrap(ctx, b.Files, stamp.Bootstrap)
+	if err != nil {
+		return userdata.Batch{}, err
 	}
 	told, err := stamp.batch(b.spec.Fleet, b.progress.Attempt.Ordinals.List(), bootstrap)
 	if err != nil {
 		return userdata.Batch{}, jobs.Fatalf("build the user data", b.spec.Fleet, err.Error(), "")
 	}
 	return told, nil
+}
+
+// readBootstrap gives the bootstrap script's text, from the spec or from the bucket; empty: there is none.
+func readBootstrap(ctx context.Context, files Files, script *spec.Script) (string, error) {
+	switch {
+	case script == nil:
+		return "", nil
+	case !script.IsStored():
+		return script.Text, nil
+	}
+	content, found, err := files.Get(ctx, script.Key)
+	if err != nil {
+		return "", err
+	}
+	if !found || !script.Matches(content) {
+		return "", jobs.Fatalf("read the bootstrap script", script.Key, "it is not in the bucket as it was submitted", "submit again")
+	}
+	return string(content), nil
 }

@@ -30,6 +30,8 @@ type Config struct {
 	Callback     notify.Callback
 	// Region is the worker's own, for targets that name none.
 	Region string
+	// Pace divides the first wait for servers to run; 1 if zero. It is for endpoints that run faster than AWS.
+	Pace float64
 }
 
 // Names of the kinds.

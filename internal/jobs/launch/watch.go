@@ -35,7 +35,7 @@ func (l *launch) watch(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) 
 		return jobs.Done(), nil
 	}
 	now := turn.Now()
-	if rest := p.LaunchedAt.Add(firstLook).Sub(now); rest > 0 {
+	if rest := p.LaunchedAt.Add(l.firstLook()).Sub(now); rest > 0 {
 		return jobs.Wait(rest, "%d servers to run", p.Launched.Len()), nil
 	}
 	servers, err := l.servers(ctx, p.Launched)
@@ -71,6 +71,10 @@ func (l *launch) watch(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) 
 		return jobs.Done(), nil
 	}
 	return jobs.Wait(l.pause(now), "%d of %d servers to run", pending.Len(), p.Launched.Len()), nil
+}
+
+func (l *launch) firstLook() time.Duration {
+	return time.Duration(float64(firstLook) / max(l.Pace, 1))
 }
 
 // late: the servers' time is over.

@@ -1,0 +1,345 @@
+package launch
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/stampmill/stampmill/internal/jobs"
+	"github.com/stampmill/stampmill/internal/jobs/launch/ordinals"
+	"github.com/stampmill/stampmill/internal/jobs/userdata"
+)
+
+// Planned is what a launch would do, for programs.
+type Planned struct {
+	Image PlannedImage `json:"image"`
+	Count int          `json:"count"`
+	// Existing have a living server, Dead an entry in the ledger without one; Planned would be launched.
+	Existing  ordinals.Set `json:"existing"`
+	Dead      ordinals.Set `json:"dead"`
+	Planned   ordinals.Set `json:"planned"`
+	Batches   int          `json:"batches"`
+	Pools     []string     `json:"pools"`
+	Hostnames []string     `json:"hostnames,omitempty"` // of the first and the last
+	// UserData is the largest batch's; with Manifest the settings are fetched from the bucket.
+	UserData int  `json:"userDataBytes"`
+	Manifest bool `json:"manifest,omitempty"`
+	// Calls are EC2's by action, about; Seconds until the last server is granted, at AWS's default limits.
+	Calls   map[string]int `json:"calls"`
+	Seconds int            `json:"seconds"`
+	Limit   string         `json:"limit,omitempty"` // the one that binds
+}
+
+// PlannedImage is what the servers would be stamped from. DependsOn is the document that would make it.
+type PlannedImage struct {
+	Ref       string `json:"ref"`
+	AMI       string `json:"ami,omitempty"`
+	Name      string `json:"name,omitempty"`
+	DependsOn string `json:"dependsOn,omitempty"`
+}
+
+// RunInstances' token buckets at default limits (aws-facts "EC2 API throttling").
+const (
+	requestBucket, requestRefill   = 5, 2
+	resourceBucket, resourceRefill = 1000, 2
+)
+
+// Plan looks up what a launch looks up, and finds the ordinals that it would fill.
+func (l *launch) Plan(ctx context.Context, before jobs.Foreseen) (jobs.Plan, error) {
+	var plan jobs.Plan
+	d := Planned{Count: l.spec.Count, Calls: map[string]int{}}
+	for _, look := range []func(context.Context, jobs.Foreseen, *jobs.Plan, *Planned) error{
+		l.planImage, l.planOrdinals, l.planPools, l.planServers, l.planCalls,
+	} {
+		if err := look(ctx, before, &plan, &d); err != nil {
+			return jobs.Plan{}, err
+		}
+	}
+	plan.Details = d
+	return plan, nil
+}
+
+var _ jobs.Planner = (*launch)(nil)
+
+func (l *launch) planImage(ctx context.Context, before jobs.Foreseen, plan *jobs.Plan, d *Planned) error {
+	made := before.Images[l.spec.Image] // a pinned version is no name of an image
+	found, err := l.resolveImage(ctx)
+	d.Image = PlannedImage{Ref: l.spec.Image}
+	switch {
+	case err != nil && made != "" && jobs.IsClass(err, jobs.Fatal):
+		d.Image.DependsOn = made
+		plan.Say("image", "%s, which is not there yet: %s makes it", l.spec.Image, made)
+		plan.Say("", "a launch does not wait for its image: submit this document once that bake has ended")
+		return nil
+	case err != nil:
+		return err
+	}
+	l.progress.Image = found
+	d.Image.Ref, d.Image.AMI = found.Ref, found.AMI
+	images, err := l.ec2().Images(ctx, found.AMI)
+	if err != nil {
+		return err
+	}
+	d.Calls["DescribeImages"] = 1
+	text := found.AMI
+	if found.Ref != found.AMI {
+		text = found.Ref + ": " + text
+	}
+	if len(images) > 0 {
+		d.Image.Name = images[0].Name
+		text += fmt.Sprintf(" (%s, %s)", images[0].Name, images[0].Architecture)
+	}
+	plan.Say("image", "%s", text)
+	if made != "" {
+		plan.Say("", "%s makes a newer version: what is current when this launch begins counts", made)
+	}
+	return nil
+}
+
+// planOrdinals finds who is there, and which ordinals would be filled.
+func (l *launch) planOrdinals(ctx context.Context, before jobs.Foreseen, plan *jobs.Plan, d *Planned) error {
+	fleet, known, err := l.Ledger.GetFleet(ctx, l.fleet())
+	if err != nil {
+		return err
+	}
+	if known && fleet.Target != l.job.Target {
+		return jobs.Fatalf("find the fleet", l.fleet(), "it is in "+place(fleet.Target)+", this launch is for "+place(l.job.Target), "choose another name")
+	}
+	servers, err := l.Ledger.Servers(ctx, l.fleet())
+	if err != nil {
+		return err
+	}
+	instances, err := describe(ctx, l.ec2(), servers)
+	if err != nil {
+		return err
+	}
+	var living, dead []int
+	for _, server := range servers {
+		if instance, seen := instances[server.InstanceID]; seen && !gone(instance) {
+			living = append(living, server.Ordinal)
+		} else {
+			dead = append(dead, server.Ordinal)
+		}
+	}
+	d.Existing, d.Dead = ordinals.Of(living...), ordinals.Of(dead...)
+	d.Planned = missing(d.Existing, l.spec.Count)
+	d.Batches = len(d.Planned.Chunks(BatchSize))
+	l.progress.Planned = d.Planned
+	d.Calls["DescribeInstances"] += calls(len(servers), describeSize)
+
+	now := "the fleet is new"
+	if known {
+		now = fmt.Sprintf("%d servers are there", d.Existing.Len())
+		if !d.Existing.Empty() {
+			now += ": " + d.Existing.String()
+		}
+	}
+	if by := before.Fleets[l.fleet()]; by != "" {
+		now += "; " + by + " changes that first"
+	}
+	plan.Say("fleet", "%d servers wanted; %s", l.spec.Count, now)
+	if !d.Dead.Empty() {
+		plan.Say("", "without a living server, to be filled again: %s", d.Dead)
+	}
+	if fleet.Owner != "" {
+		plan.Say("", "%s works on it now: this launch waits in line", fleet.Owner)
+	}
+	return l.sayOrdinals(plan, d)
+}
+
+func (l *launch) sayOrdinals(plan *jobs.Plan, d *Planned) error {
+	switch {
+	case d.Existing.Len() > l.spec.Count:
+		plan.Say("launches", "nothing: there are more than wanted, and a launch never removes any (see Terminate)")
+	case d.Planned.Empty():
+		plan.Say("launches", "nothing: none is missing")
+	default:
+		plan.Say("launches", "%d: ordinals %s, in %s", d.Planned.Len(), d.Planned, plural(d.Batches, "batch", "batches"))
+	}
+	if l.spec.Hostname == "" || d.Planned.Empty() {
+		return nil
+	}
+	list := d.Planned.List()
+	for _, ordinal := range []int{list[0], list[len(list)-1]} {
+		name, err := userdata.Hostname(l.spec.Hostname, l.fleet(), ordinal)
+		if err != nil {
+			return err
+		}
+		d.Hostnames = append(d.Hostnames, name)
+	}
+	text := d.Hostnames[0]
+	if len(list) > 1 {
+		text += " … " + d.Hostnames[1]
+	}
+	plan.Say("hostnames", "%s", text)
+	return nil
+}
+
+func (l *launch) planPools(ctx context.Context, _ jobs.Foreseen, plan *jobs.Plan, d *Planned) error {
+	if err := l.checkTemplate(ctx); err != nil {
+		return err
+	}
+	if template := l.spec.LaunchTemplate.cloud(); template != nil {
+		plan.Say("template", "%s%s, version %s; what this document says wins", template.Name, template.ID, template.Version)
+		d.Calls["DescribeLaunchTemplateVersions"] = 1
+	}
+	vpc, err := l.resolvePools(ctx)
+	if err != nil {
+		return err
+	}
+	if len(l.spec.Pools) > 0 {
+		d.Calls["DescribeSubnets"], d.Calls["DescribeInstanceTypeOfferings"] = len(l.spec.Pools), 1
+	}
+	about := "pools"
+	for i, group := range grouped(l.progress.Ladder) {
+		text := group
+		d.Pools = append(d.Pools, text)
+		plan.Say(about, "%d. %s", i+1, text)
+		about = ""
+	}
+	if names := l.spec.Server.SecurityGroups; len(names) > 0 {
+		if l.progress.Groups, err = l.ec2().SecurityGroups(ctx, names, vpc); err != nil {
+			return err
+		}
+		d.Calls["DescribeSecurityGroups"] = 1
+		plan.Say("groups", "%s", strings.Join(l.progress.Groups, ", "))
+	}
+	for _, name := range l.spec.Attach.TargetGroups {
+		arn, err := l.TargetGroups(l.job.Target).TargetGroup(ctx, name)
+		if err != nil {
+			return err
+		}
+		plan.Say("attached to", "%s", arn)
+	}
+	return nil
+}
+
+// grouped writes a ladder as people read it: a type, its market and its zones in a line.
+func grouped(ladder Ladder) []string {
+	var lines []string
+	for begin := 0; begin < len(ladder); {
+		first, end := ladder[begin], begin
+		var places []string
+		for end < len(ladder) && ladder[end].Pool == first.Pool && ladder[end].Type == first.Type {
+			if r := ladder[end]; r.Subnet != "" {
+				places = append(places, strings.TrimPrefix(r.Zone+" ("+r.Subnet+")", " "))
+			}
+			end++
+		}
+		market := "on-demand"
+		if first.Spot {
+			market = "spot"
+		}
+		where := "where the launch template says"
+		if len(places) > 0 {
+			where = strings.Join(places, ", ")
+		}
+		lines = append(lines, orWord(first.Type, "the launch template's type")+", "+market+", "+where)
+		begin = end
+	}
+	return lines
+}
+
+// planServers builds the batches' user data, as the batches would.
+func (l *launch) planServers(ctx context.Context, _ jobs.Foreseen, plan *jobs.Plan, d *Planned) error {
+	if move, err := l.checkRows(ctx); err != nil {
+		return err
+	} else if move.IsFail() {
+		return jobs.Fatalf("read the settings", l.fleet(), move.Reason(), "")
+	}
+	rows, err := l.rows(ctx)
+	if err != nil {
+		return err
+	}
+	stamp := l.stamp()
+	stamp.Rows = rows
+	bootstrap, err := readBootstrap(ctx, l.Files, l.spec.Bootstrap)
+	if err != nil {
+		return err
+	}
+	for _, batch := range d.Planned.Chunks(BatchSize) {
+		told, err := stamp.batch(l.fleet(), batch.List(), bootstrap)
+		if err != nil {
+			return err
+		}
+		if told.Empty() {
+			continue
+		}
+		data, fits, err := told.Build()
+		if err != nil {
+			return err
+		}
+		d.Manifest = d.Manifest || !fits
+		d.UserData = max(d.UserData, len(data))
+	}
+	switch {
+	case d.Manifest:
+		plan.Say("user data", "%d bytes in the largest batch, EC2 takes %d: the servers fetch it from the bucket", d.UserData, userdata.Limit)
+	case d.UserData > 0:
+		plan.Say("user data", "%d of %d bytes in the largest batch", d.UserData, userdata.Limit)
+	}
+	plan.Say("healthy", "%s; at least %g %% of %d", l.spec.Healthy.words(), l.spec.accept(), l.spec.Count)
+	return nil
+}
+
+// words says when a server counts as healthy.
+func (h Healthy) words() string {
+	words := []string{"running"}
+	if h.StatusChecks {
+		words = append(words, "status checks")
+	}
+	if h.Run != nil {
+		words = append(words, h.Run.Label())
+	}
+	if h.HTTP != nil {
+		words = append(words, fmt.Sprintf("port %d answers %s", h.HTTP.Port, orWord(h.HTTP.Path, "/")))
+	}
+	if h.TargetGroup {
+		words = append(words, "healthy in its target groups")
+	}
+	return strings.Join(words, ", ") + " within " + strings.TrimSuffix(h.Within.Or(DefaultWithin).String(), "0s")
+}
+
+// planCalls tells how many calls that takes, how long AWS's default limits make it last, and which of them binds.
+func (l *launch) planCalls(_ context.Context, _ jobs.Foreseen, plan *jobs.Plan, d *Planned) error {
+	n := d.Planned.Len()
+	if n == 0 {
+		return nil
+	}
+	d.Calls["RunInstances"] = d.Batches
+	d.Calls["DescribeInstances"] += calls(n, describeSize)
+	if l.spec.Healthy.StatusChecks {
+		d.Calls["DescribeInstanceStatus"] = calls(n, 100)
+	}
+	requests := float64(max(d.Batches-requestBucket, 0)) / requestRefill
+	servers := float64(max(n-resourceBucket, 0)) / resourceRefill
+	d.Seconds = int(math.Ceil(max(requests, servers)))
+	text := "no limit binds"
+	switch {
+	case servers > 0 && servers >= requests:
+		d.Limit = fmt.Sprintf("RunInstances resources (%d + %d/s)", resourceBucket, resourceRefill)
+	case requests > 0:
+		d.Limit = fmt.Sprintf("RunInstances requests (%d + %d/s)", requestBucket, requestRefill)
+	}
+	if d.Limit != "" {
+		text = d.Limit + " binds: the last server is granted about " + time.Duration(d.Seconds*int(time.Second)).String() + " after the first"
+	}
+	total := 0
+	for _, count := range d.Calls {
+		total += count
+	}
+	plan.Say("EC2 calls", "about %d, %d of them RunInstances; at default limits %s", total, d.Batches, text)
+	return nil
+}
+
+// calls is how many calls n things take.
+func calls(n, size int) int { return (n + size - 1) / size }
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
