@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/stampmill/stampmill/internal/jobs"
+	"github.com/stampmill/stampmill/internal/localaws"
+	"github.com/stampmill/stampmill/internal/rig"
+)
+
+// bakes are plain bakes, each of an image of its own: an AMI id as source, one run, one verify, captured stopped, without
+// boot-test and copies.
+func bakes(n int, ami string) ([]*jobs.Message, error) {
+	spec, err := json.Marshal(map[string]any{
+		"from":     map[string]any{"ami": ami},
+		"builder":  map[string]any{"types": []string{"m7g.large"}, "instanceProfile": "builder"},
+		"steps":    []any{map[string]any{"run": "echo baked >/etc/motd"}},
+		"verify":   []any{map[string]any{"run": "grep -q baked /etc/motd"}},
+		"bootTest": false,
+	})
+	if err != nil {
+		return nil, err
+	}
+	messages := make([]*jobs.Message, n)
+	for i := range messages {
+		messages[i] = &jobs.Message{Type: jobs.Submit, Kind: "Bake", Name: fmt.Sprintf("image-%04d", i), Key: "bench", Spec: spec}
+	}
+	return messages, nil
+}
+
+const virtualBakes = 100
+
+func bakeCalls(k *taking) error {
+	messages, err := bakes(virtualBakes, base(rig.Region, 0))
+	if err != nil {
+		return err
+	}
+	var calls map[string]localaws.Count
+	err = inVirtualTime(k.t, func(ctx context.Context, r *rig.Rig) error {
+		if _, err := r.Start(nil); err != nil {
+			return err
+		}
+		r.Endpoint.ResetCalls()
+		if err := submitAll(ctx, r.User.Queue, messages); err != nil {
+			return err
+		}
+		if err := finish(ctx, r, 3*time.Hour, ids(messages)); err != nil {
+			return err
+		}
+		calls = r.Endpoint.Calls()
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	tell(calls, "ec2", virtualBakes)
+	tell(calls, "ssm", virtualBakes)
+	n := called(calls, "ec2")
+	if err := k.report("polls", float64(n.Calls-n.Throttled)/virtualBakes, "EC2 calls/bake", 4); err != nil {
+		return err
+	}
+	return k.report("throttled", float64(n.Throttled)/virtualBakes, "EC2 calls/bake", 0)
+}
+
+// bakeCPU is the worker's processor time for bakes that run in parallel, its start included.
+func bakeCPU(k *taking) error {
+	const count = 200
+	return baked(k, count, func(worker *process) error {
+		taken, err := worker.cpu()
+		if err != nil {
+			return err
+		}
+		return k.report("plain", taken.Seconds()/count, "CPU s/bake", 0)
+	})
+}
+
+// bakeMemory is the worker's peak memory after it had 1,000 bakes open at once.
+func bakeMemory(k *taking) error {
+	return baked(k, 1000, func(worker *process) error {
+		peak, err := worker.peak()
+		if err != nil {
+			return err
+		}
+		return k.report("plain", peak, "MB", 0)
+	})
+}
+
+// baked carries bakes to success on real processes, and then looks at the worker.
+func baked(k *taking, count int, look func(worker *process) error) error {
+	messages, err := bakes(count, base(region, endpointSeed))
+	if err != nil {
+		return err
+	}
+	return onSockets(k.t.Context(), func(ctx context.Context, s *site) error {
+		if err := submitAll(ctx, s.Queue, messages); err != nil {
+			return err
+		}
+		worker, err := s.work()
+		if err != nil {
+			return err
+		}
+		if err := s.drained(ctx, worker, 200*time.Millisecond); err != nil {
+			return err
+		}
+		if n, err := s.succeeded(ctx, ids(messages)); err != nil || n != count {
+			return fmt.Errorf("%d of %d bakes succeeded: %w", n, count, err)
+		}
+		return look(worker)
+	})
+}

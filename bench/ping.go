@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/stampmill/stampmill/internal/jobs"
+	"github.com/stampmill/stampmill/internal/localaws"
+	"github.com/stampmill/stampmill/internal/rig"
+)
+
+// pings are one-step jobs with a spec of 500 bytes.
+func pings(n int) ([]*jobs.Message, error) {
+	spec, err := json.Marshal(map[string]string{"message": strings.Repeat("stampmill ", 50)[:500-len(`{"message":""}`)]})
+	if err != nil {
+		return nil, err
+	}
+	messages := make([]*jobs.Message, n)
+	for i := range messages {
+		messages[i] = &jobs.Message{Type: jobs.Submit, Kind: "Ping", Name: fmt.Sprintf("ping-%06d", i), Key: "bench", Spec: spec}
+	}
+	return messages, nil
+}
+
+func ids(messages []*jobs.Message) []string {
+	all := make([]string, len(messages))
+	for i, m := range messages {
+		all[i] = m.JobID("")
+	}
+	return all
+}
+
+const virtualPings = 1000
+
+// pinged carries pings from a filled queue to done in virtual time, and gives what that took.
+func pinged(k *taking) (calls map[string]localaws.Count, writes float64, err error) {
+	messages, err := pings(virtualPings)
+	if err != nil {
+		return nil, 0, err
+	}
+	err = inVirtualTime(k.t, func(ctx context.Context, r *rig.Rig) error {
+		r.Endpoint.ResetCalls()
+		if err := submitAll(ctx, r.User.Queue, messages); err != nil {
+			return err
+		}
+		tables(r).ResetUnits()
+		w, err := r.Start(nil)
+		if err != nil {
+			return err
+		}
+		if err := finish(ctx, r, 10*time.Minute, ids(messages)); err != nil {
+			return err
+		}
+		writes = tables(r).Units().Writes()
+		w.Drain()
+		calls = r.Endpoint.Calls()
+		return nil
+	})
+	return calls, writes, err
+}
+
+func jobWrites(k *taking) error {
+	_, writes, err := pinged(k)
+	if err != nil {
+		return err
+	}
+	return k.report("ping", writes/virtualPings, "write units/job", 2)
+}
+
+func jobRequests(k *taking) error {
+	calls, _, err := pinged(k)
+	if err != nil {
+		return err
+	}
+	tell(calls, "sqs", virtualPings)
+	n := called(calls, "sqs")
+	addresses := calls["sqs:GetQueueUrl"] // a worker's start, not a job's
+	return k.report("ping", float64(n.Calls-n.Empty-addresses.Calls)/virtualPings, "requests/job", 0.3)
+}
