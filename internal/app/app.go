@@ -146,7 +146,7 @@ func (a *App) KindsOver(files Files) jobs.Kinds {
 		TargetGroups: func(t jobs.Target) launch.TargetGroups { return a.ELBv2.For(t) },
 		Parameters:   func(t jobs.Target) launch.Parameters { return a.SSM.For(t) },
 		Commands:     func(t jobs.Target) launch.Commands { return a.SSM.For(t) },
-		Ledger:       a.Ledger, Files: files, Callback: a.Callback, Region: region,
+		Ledger:       a.Ledger, Files: files, Callback: a.Callback, Region: region, Pace: a.Pace,
 	}
 	return jobs.NewKinds(
 		ping.Kind{},

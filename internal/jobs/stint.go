@@ -315,16 +315,17 @@ func (e *Engine) saveTurn(ctx context.Context, t *Turn) error {
 	return nil
 }
 
-// tick rounds a wake up to a common instant, so that jobs that wait together ask together.
+// tick rounds a wake up to a common instant, so that jobs that wait together ask together. Short waits are whole seconds
+// from now instead: queues delay by whole seconds, so that no finer instant can be met.
 func tick(now time.Time, d time.Duration) time.Time {
-	until := now.Add(d)
 	grid := 10 * time.Second
 	switch {
 	case d <= 10*time.Second:
-		grid = time.Second
+		return now.Add((d + time.Second - 1).Truncate(time.Second))
 	case d <= time.Minute:
 		grid = 5 * time.Second
 	}
+	until := now.Add(d)
 	rounded := until.Truncate(grid)
 	if rounded.Before(until) {
 		rounded = rounded.Add(grid)
