@@ -18,9 +18,9 @@ help: ## list the targets
 .PHONY: build
 build: ## build bin/stampmill, bin/stampmill-worker and bin/localaws
 	@mkdir -p bin
-	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/stampmill ./cmd/producer
-	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/stampmill-worker ./cmd/worker
-	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/localaws ./cmd/localaws
+	$(GO) build -ldflags '$(LDFLAGS)' -o bin/stampmill ./cmd/producer
+	$(GO) build -ldflags '$(LDFLAGS)' -o bin/stampmill-worker ./cmd/worker
+	$(GO) build -ldflags '$(LDFLAGS)' -o bin/localaws ./cmd/localaws
 
 .PHONY: demo
 demo: ## bake an image, stamp 200 servers, kill a worker half-way, check the end; leaves nothing running
