@@ -46,10 +46,12 @@ func (b *program) planShare(ctx context.Context, plan *jobs.Plan, d *Planned) er
 			d.SharedWith = append(d.SharedWith, "everybody")
 			for _, region := range d.Regions {
 				state, err := b.ec2In(region).BlockPublicAccess(ctx)
-				if err != nil {
+				switch {
+				case jobs.IsClass(err, jobs.Fatal): // whoever plans may know less than the worker
+					plan.Say("", "whether the account blocks public AMIs in %s could not be asked: %v", region, err)
+				case err != nil:
 					return err
-				}
-				if state != "unblocked" {
+				case state != "unblocked":
 					plan.Say("problem", "the account blocks public AMIs in %s (%s): the bake would fail at once", region, state)
 				}
 			}
@@ -135,7 +137,9 @@ func (b *program) planRetire(ctx context.Context, _ jobs.Foreseen, plan *jobs.Pl
 		user := inFleets[versionRef(v)]
 		if user != "" {
 			user = "the fleet " + user
-		} else if user, err = b.usersOf(ctx, v); err != nil {
+		} else if user, err = b.usersOf(ctx, v); jobs.IsClass(err, jobs.Fatal) {
+			plan.Say("", "what uses %s could not be asked: %v", versionRef(v), err)
+		} else if err != nil {
 			return err
 		}
 		if user != "" {

@@ -35,6 +35,8 @@ type progress struct {
 	Template string       `json:"template,omitempty"` // version of the launch template
 	Retired  []int        `json:"retired,omitempty"`
 	Ending   bool         `json:"ending,omitempty"` // servers were told to terminate
+	// Console: the console of a builder without SSM was kept.
+	Console bool `json:"console,omitempty"`
 	Kept     time.Time    `json:"kept,omitzero"`    // until when the builder of a failed bake is kept
 	Notify   notify.State `json:"notify,omitzero"`
 }
@@ -70,6 +72,8 @@ type image struct {
 	Snapshots []string  `json:"snapshots,omitempty"`
 	Begun     time.Time `json:"begun,omitzero"`
 	Available bool      `json:"available,omitempty"`
+	// Seen: an undo was shown it.
+	Seen bool `json:"seen,omitempty"`
 }
 
 // command is an SSM command that was sent.

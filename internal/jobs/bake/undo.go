@@ -2,16 +2,18 @@ package bake
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/stampmill/stampmill/internal/jobs"
+	c "github.com/stampmill/stampmill/internal/jobs/cloud"
 	l "github.com/stampmill/stampmill/internal/jobs/ledger"
 )
 
 const goneLook = 10 * time.Second
 
 // serversGone ends builder and test server at a bake's end, and sees them gone.
-func (b *program) serversGone(ctx context.Context, _ *jobs.Turn) (jobs.Move, error) {
+func (b *program) serversGone(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
 	var ids []string
 	for _, id := range []string{b.progress.Builder.ID, b.progress.Test.ID} {
 		if id != "" {
@@ -21,6 +23,7 @@ func (b *program) serversGone(ctx context.Context, _ *jobs.Turn) (jobs.Move, err
 	if len(ids) == 0 {
 		return jobs.Done(), nil
 	}
+	b.keepConsole(ctx, turn)
 	if !b.progress.Ending {
 		if err := b.ec2().Terminate(ctx, ids...); err != nil {
 			return jobs.Move{}, err
@@ -93,6 +96,7 @@ func (b *program) undoFreeze(ctx context.Context, turn *jobs.Turn) (jobs.Move, e
 // undoServers ends every server of this run, but a builder that is kept.
 func (b *program) undoServers(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
 	b.progress.Command = nil
+	b.keepConsole(ctx, turn)
 	return jobs.Unmake(ctx, turn, "the servers", func(ctx context.Context) (bool, error) {
 		found, err := b.ec2().InstancesTagged(ctx, ownTags(turn))
 		if err != nil {
@@ -107,9 +111,16 @@ func (b *program) undoServers(ctx context.Context, turn *jobs.Turn) (jobs.Move, 
 		if err != nil {
 			return false, err
 		}
+		shown := map[string]bool{}
 		for _, i := range known {
+			shown[i.ID] = true
 			if i.State != "terminated" {
 				all[i.ID] = true
+			}
+		}
+		for _, s := range []server{b.progress.Builder, b.progress.Test} { // EC2 may not show yet what it has just launched
+			if s.ID != "" && !shown[s.ID] && turn.Now().Sub(s.Since) < jobs.PropagationLimit {
+				all[s.ID] = true
 			}
 		}
 		if !b.progress.Kept.IsZero() {
@@ -170,8 +181,8 @@ func (b *program) undoImagesIn(ctx context.Context, turn *jobs.Turn, region stri
 			return false, err
 		}
 	}
-	if !gone {
-		return false, nil // its snapshots can go once it has
+	if b.hidesImages(turn.Now(), region, images) || !gone {
+		return false, nil // snapshots can go once their image has
 	}
 	snapshots, err := ec2.SnapshotsTagged(ctx, ownTags(turn))
 	if err != nil {
@@ -184,6 +195,27 @@ func (b *program) undoImagesIn(ctx context.Context, turn *jobs.Turn, region stri
 		}
 	}
 	return gone, nil
+}
+
+// hidesImages reports whether EC2 may not show yet an image that it has just begun. One that it showed once and shows no
+// more is gone.
+func (b *program) hidesImages(now time.Time, region string, shown []c.Image) bool {
+	hidden := false
+	look := func(i *image) {
+		if slices.ContainsFunc(shown, func(s c.Image) bool { return s.ID == i.ID }) {
+			i.Seen = true
+		}
+		hidden = hidden || (i.ID != "" && !i.Seen && now.Sub(i.Begun) < jobs.PropagationLimit)
+	}
+	if region == b.region {
+		look(&b.progress.Image)
+		look(&b.progress.Intermediate)
+	}
+	if copied, ok := b.progress.Copies[region]; ok {
+		look(&copied)
+		b.progress.Copies[region] = copied
+	}
+	return hidden
 }
 
 // undoVersion gives the reserved number up.

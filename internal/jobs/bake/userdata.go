@@ -93,3 +93,20 @@ func (b *program) provisioned(ctx context.Context, turn *jobs.Turn) (jobs.Move, 
 func lastOf(text string, n int) string {
 	return strings.ToValidUTF8(text[max(len(text)-n, 0):], "")
 }
+
+// keepConsole puts the console of a builder without SSM into the bucket before it goes: there is no other output of its
+// scripts. It is for people, so that what keeps it from being kept does not hold the bake up.
+func (b *program) keepConsole(ctx context.Context, turn *jobs.Turn) {
+	id := b.progress.Builder.ID
+	if !b.spec.inUserData() || id == "" || b.progress.Console {
+		return
+	}
+	b.progress.Console = true
+	console, err := b.ec2().Console(ctx, id)
+	if err == nil && console != "" {
+		err = b.kind.Files.Put(ctx, fmt.Sprintf("logs/%s/r%d/console", b.job.ID, b.job.Run), []byte(console))
+	}
+	if err != nil {
+		turn.Note("the console of %s was not kept: %v", id, err)
+	}
+}

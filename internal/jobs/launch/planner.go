@@ -46,6 +46,9 @@ const (
 	resourceBucket, resourceRefill = 1000, 2
 )
 
+// answersAfter is when a server is reachable after its call (aws-facts "Times seen in the field").
+const answersAfter = 30 * time.Second
+
 // Plan looks up what a launch looks up, and finds the ordinals that it would fill.
 func (l *launch) Plan(ctx context.Context, before jobs.Foreseen) (jobs.Plan, error) {
 	var plan jobs.Plan
@@ -193,8 +196,7 @@ func (l *launch) planPools(ctx context.Context, _ jobs.Foreseen, plan *jobs.Plan
 		d.Calls["DescribeSubnets"], d.Calls["DescribeInstanceTypeOfferings"] = len(l.spec.Pools), 1
 	}
 	about := "pools"
-	for i, group := range grouped(l.progress.Ladder) {
-		text := group
+	for i, text := range grouped(l.progress.Ladder, l.spec.Pools) {
 		d.Pools = append(d.Pools, text)
 		plan.Say(about, "%d. %s", i+1, text)
 		about = ""
@@ -217,14 +219,14 @@ func (l *launch) planPools(ctx context.Context, _ jobs.Foreseen, plan *jobs.Plan
 }
 
 // grouped writes a ladder as people read it: a type, its market and its zones in a line.
-func grouped(ladder Ladder) []string {
+func grouped(ladder Ladder, pools []Pool) []string {
 	var lines []string
 	for begin := 0; begin < len(ladder); {
 		first, end := ladder[begin], begin
 		var places []string
 		for end < len(ladder) && ladder[end].Pool == first.Pool && ladder[end].Type == first.Type {
 			if r := ladder[end]; r.Subnet != "" {
-				places = append(places, strings.TrimPrefix(r.Zone+" ("+r.Subnet+")", " "))
+				places = append(places, r.place(pools))
 			}
 			end++
 		}
@@ -240,6 +242,17 @@ func grouped(ladder Ladder) []string {
 		begin = end
 	}
 	return lines
+}
+
+// place is a rung's zone, and its subnet where the spec chooses one.
+func (r Rung) place(pools []Pool) string {
+	if r.Zone == "" {
+		return r.Subnet
+	}
+	if r.Pool >= len(pools) || pools[r.Pool].Subnets.IsZero() {
+		return r.Zone
+	}
+	return r.Zone + " (" + r.Subnet + ")"
 }
 
 // planServers builds the batches' user data, as the batches would.
@@ -326,6 +339,7 @@ func (l *launch) planCalls(_ context.Context, _ jobs.Foreseen, plan *jobs.Plan, 
 	if d.Limit != "" {
 		text = d.Limit + " binds: the last server is granted about " + time.Duration(d.Seconds*int(time.Second)).String() + " after the first"
 	}
+	text += fmt.Sprintf("; the last one answers about %s after its call", answersAfter)
 	total := 0
 	for _, count := range d.Calls {
 		total += count
