@@ -85,9 +85,6 @@ func everyCall(t *testing.T, story rig.Story, sample int, mishaps ...mishap) {
 		for _, m := range mishaps {
 			tried++
 			try(t, story, m, at, calls[at-1])
-			if t.Failed() && stride > 1 {
-				return
-			}
 		}
 	}
 	t.Logf("%d calls, %d mishaps", len(calls)-begun, tried)
@@ -119,7 +116,7 @@ func inPeace(t *testing.T, story rig.Story) (calls []string, begun int) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		var err error
-		if calls, err = story.Run(t.Context(), &rig.Line{}); err != nil {
+		if calls, err = story.Run(background, &rig.Line{}); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -131,11 +128,13 @@ func inPeace(t *testing.T, story rig.Story) (calls []string, begun int) {
 
 func try(t *testing.T, story rig.Story, m mishap, at int, call string) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		story, line := m.at(story, at)
-		if _, err := story.Run(t.Context(), line); err != nil {
-			t.Errorf("%s at call %d (%s): %v", m.name, at, call, err)
-		}
+	t.Run(fmt.Sprintf("%s at %d %s", m.name, at, call), func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			story, line := m.at(story, at)
+			if _, err := story.Run(background, line); err != nil {
+				t.Error(err)
+			}
+		})
 	})
 }
 
