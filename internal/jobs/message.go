@@ -58,13 +58,14 @@ const MaxMessage = 1 << 20
 const MaxSpec = 256 << 10
 
 var (
-	namePattern   = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
-	kindPattern   = regexp.MustCompile(`^[A-Z][A-Za-z]{0,31}$`)
-	rolePattern   = regexp.MustCompile(`^arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]{1,128}$`)
-	regionPattern = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-\d$`)
-	jobPattern    = regexp.MustCompile(`^[a-z]{1,32}-[a-z0-9-]{1,120}$`)
-	keyPattern    = regexp.MustCompile(`^[\x21-\x7e]{1,256}$`)
-	labelPattern  = regexp.MustCompile(`^[A-Za-z0-9][\w./-]{0,62}$`)
+	namePattern     = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
+	kindPattern     = regexp.MustCompile(`^[A-Z][A-Za-z]{0,31}$`)
+	rolePattern     = regexp.MustCompile(`^arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]{1,128}$`)
+	regionPattern   = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-\d$`)
+	jobPattern      = regexp.MustCompile(`^[a-z]{1,32}-[a-z0-9-]{1,120}$`)
+	keyPattern      = regexp.MustCompile(`^[\x21-\x7e]{1,256}$`)
+	priorityPattern = regexp.MustCompile(`^(high|normal|low)$`)
+	labelPattern    = regexp.MustCompile(`^[A-Za-z0-9][\w./-]{0,62}$`)
 )
 
 // ParseMessage reads a message from a queue and checks everything about it that does not need its kind. A queue is hostile.
@@ -168,7 +169,7 @@ func (m *Message) checkSubmission() error {
 		{"role", m.Role, "a role's ARN", rolePattern, true},
 		{"region", m.Region, "a region, such as eu-west-1", regionPattern, true},
 		{"key", m.Key, "1 to 256 printable ASCII characters without spaces", keyPattern, true},
-		{"priority", string(m.Priority), "high, normal or low", regexp.MustCompile(`^(high|normal|low)$`), true},
+		{"priority", string(m.Priority), "high, normal or low", priorityPattern, true},
 	} {
 		if (c.value != "" || !c.optional) && !c.pattern.MatchString(c.value) {
 			return fmt.Errorf("%q is %q; expected %s", c.field, clip(c.value), c.expected)

@@ -1,12 +1,9 @@
 package store
 
 import (
-	"bytes"
-	"compress/flate"
 	"encoding/json"
 	"fmt"
 	"hash/fnv"
-	"io"
 	"strconv"
 	"time"
 
@@ -55,9 +52,6 @@ type line struct {
 	Text    string `json:"m"`
 	Attempt int    `json:"a,omitempty"`
 }
-
-// compressFrom is the size from which a document is compressed; smaller ones don't gain a write unit.
-const compressFrom = 600
 
 // shards is how many partitions the indexes are spread over: one hot key throttles the whole table.
 const shards = 8
@@ -151,46 +145,6 @@ func decodeJob(it item) (*jobs.Job, error) {
 		j.StartOver()
 	}
 	return j, nil
-}
-
-// pack compresses what is large. The first byte says how it stands: j as it is, z compressed.
-func pack(raw []byte) ([]byte, error) {
-	if len(raw) < compressFrom {
-		return append([]byte{'j'}, raw...), nil
-	}
-	var b bytes.Buffer
-	b.WriteByte('z')
-	w, err := flate.NewWriter(&b, flate.BestSpeed)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := w.Write(raw); err != nil {
-		return nil, err
-	}
-	if err := w.Close(); err != nil {
-		return nil, err
-	}
-	return b.Bytes(), nil
-}
-
-// maxDocument bounds what a compressed document may grow to.
-const maxDocument = 8 << 20
-
-func unpack(packed []byte) ([]byte, error) {
-	if len(packed) == 0 {
-		return nil, nil
-	}
-	switch packed[0] {
-	case 'j':
-		return packed[1:], nil
-	case 'z':
-		raw, err := io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(packed[1:])), maxDocument+1))
-		if err == nil && len(raw) > maxDocument {
-			err = fmt.Errorf("it grows over %d bytes", maxDocument)
-		}
-		return raw, err
-	}
-	return nil, fmt.Errorf("unknown packing %q: %w", packed[0], jobs.ErrNewerSchema)
 }
 
 func millis(t time.Time) int64 {
