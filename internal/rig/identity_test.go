@@ -17,7 +17,7 @@ import (
 const forgotten = 31 * 24 * time.Hour
 
 func smallLaunch(count int) string {
-	return fmt.Sprintf("kind: Launch\nname: web-prod\nspec:\n  image: %s\n  count: %d\n  pools: [{types: [m7g.large]}]\n  hostname: web-{ordinal:04}\n", arm64(), count)
+	return fmt.Sprintf("kind: Launch\nname: web-prod\nspec:\n  image: %s\n  count: %d\n  pools: [{types: [c7g.large]}]\n  hostname: web-{ordinal:04}\n", arm64(), count)
 }
 
 func TestAnOldKeyAfterItsJobsExpiryBakesANewAMI(t *testing.T) {

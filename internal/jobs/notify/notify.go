@@ -135,6 +135,9 @@ func (n notifier) do(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
 	return jobs.Wait(wait, "%s to take the notification (%d tries)", n.spec.URL, n.state.Tries), nil
 }
 
+// stored is a time as the table gives it back, so that a repetition by another delivery says the same.
+func stored(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
+
 // message is the same for every repetition: its times are the job's, not the clock's.
 func (n notifier) message(turn *jobs.Turn) Message {
 	job := turn.Job
@@ -142,7 +145,7 @@ func (n notifier) message(turn *jobs.Turn) Message {
 		Schema: jobs.SchemaVersion, Job: job.ID, Kind: job.Kind, Name: job.Name, Key: job.Key,
 		Region: job.Target.Region, Role: job.Target.Role, Labels: job.Labels,
 		Incarnation: job.Incarnation, Run: job.Run, State: jobs.Succeeded, Warnings: job.Warnings,
-		Created: job.Created.UTC(), Ended: turn.StepSince().UTC(),
+		Created: stored(job.Created), Ended: stored(turn.StepSince()),
 	}
 	if job.Phase == jobs.Undoing {
 		m.State, m.Failure = job.End, job.Failure
