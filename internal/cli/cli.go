@@ -6,10 +6,8 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -42,24 +40,6 @@ type IO struct {
 	Out, Err io.Writer
 }
 
-// exit is an error with its exit code. An empty message prints nothing.
-type exit struct {
-	code int
-	err  error
-}
-
-func (e *exit) Error() string {
-	if e.err == nil {
-		return ""
-	}
-	return e.err.Error()
-}
-func (e *exit) Unwrap() error { return e.err }
-
-func exitf(code int, format string, args ...any) error {
-	return &exit{code: code, err: fmt.Errorf(format, args...)}
-}
-
 // command is what every subcommand shares.
 type command struct {
 	IO
@@ -80,19 +60,10 @@ func Run(ctx context.Context, args []string, streams IO) int {
 	if err == nil {
 		return ExitOK
 	}
-	code := ExitFailure
-	var coded *exit
-	var invalid *spec.Errors
-	switch {
-	case errors.As(err, &coded):
-		code = coded.code
-	case errors.As(err, &invalid):
-		code = ExitInvalid
+	if err.Error() != "" {
+		fmt.Fprintln(streams.Err, lines(c.explain(err)))
 	}
-	if text := err.Error(); text != "" {
-		fmt.Fprintln(streams.Err, text)
-	}
-	return code
+	return codeOf(err)
 }
 
 func (c *command) root() *cobra.Command {
@@ -129,21 +100,6 @@ Exit codes: 0 done, 1 failed, 2 wrong command line, 3 a spec is not valid, 4 the
 		usageErrors(sub)
 	}
 	return root
-}
-
-// usageErrors gives wrong arguments their exit code.
-func usageErrors(cmd *cobra.Command) {
-	if check := cmd.Args; check != nil {
-		cmd.Args = func(cmd *cobra.Command, args []string) error {
-			if err := check(cmd, args); err != nil {
-				return exitf(ExitUsage, "%w\nusage: %s", err, cmd.UseLine())
-			}
-			return nil
-		}
-	}
-	for _, sub := range cmd.Commands() {
-		usageErrors(sub)
-	}
 }
 
 // Registry is every kind that a spec file may have.
@@ -186,15 +142,3 @@ func (c *command) version() *cobra.Command {
 		return err
 	}}
 }
-
-// terminal reports whether a person watches: progress is then drawn in place.
-func (c *command) terminal() bool {
-	file, ok := c.Err.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := file.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
-}
-
-func (c *command) colour() bool { return c.terminal() && os.Getenv("NO_COLOR") == "" }

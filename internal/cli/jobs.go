@@ -253,34 +253,54 @@ func (c *command) retry() *cobra.Command {
 	}
 }
 
-// order sends a command to jobs; commands name the run that they mean.
+// ordered is what cancel and retry tell of each job.
+type ordered struct {
+	Job  string `json:"job"`
+	Run  int    `json:"run"`
+	Sent bool   `json:"sent"`
+	Note string `json:"note"`
+}
+
+// order sends a command to jobs; commands name the run that they mean. All jobs are looked up before the first is sent.
 func (c *command) order(cmd *cobra.Command, ids []string, what jobs.MessageType, run int) error {
 	a, err := c.open(cmd.Context())
 	if err != nil {
 		return err
 	}
+	var orders []ordered
+	var messages []*jobs.Message
 	for _, id := range ids {
-		m := &jobs.Message{Type: what, Job: id, Run: max(run, 1)}
 		job, err := find(cmd.Context(), a, id)
 		switch {
-		case err != nil && what != jobs.Cancel:
+		case err != nil && (what != jobs.Cancel || !wholeID.MatchString(id) || codeOf(err) != ExitNotFound):
 			return err
-		case err == nil:
-			m.Incarnation = job.Incarnation
-			if run == 0 {
-				m.Run = job.Run
-			}
-			if what == jobs.Reopen && !job.Finished() {
-				return exitf(ExitFailure, "%s is still open; only what has ended can be retried", id)
-			}
-			if what == jobs.Cancel && job.Finished() {
-				fmt.Fprintf(c.Err, "%s has ended already: %s\n", id, job.State)
-				continue
-			}
+		case err != nil:
+			orders = append(orders, ordered{id, max(run, 1), true, "not taken by a worker yet: it is cancelled as soon as it is"})
+			messages = append(messages, &jobs.Message{Type: what, Job: id, Run: max(run, 1)})
+			continue
+		case what == jobs.Reopen && !job.Finished():
+			return exitf(ExitFailure, "%s is still open; only what has ended can be retried", job.ID)
+		case what == jobs.Cancel && job.Finished():
+			orders = append(orders, ordered{job.ID, job.Run, false, "has ended already: " + string(job.State)})
+			continue
 		}
+		m := &jobs.Message{Type: what, Job: job.ID, Run: job.Run, Incarnation: job.Incarnation}
+		note := "asked to cancel"
+		if what == jobs.Reopen {
+			note = fmt.Sprintf("asked to begin run %d", job.Run+1)
+		} else if run > 0 {
+			m.Run = run
+		}
+		orders, messages = append(orders, ordered{job.ID, m.Run, true, note}), append(messages, m)
+	}
+	for _, m := range messages {
 		if err := a.Queue.Send(cmd.Context(), jobs.LaneHigh, m, 0); err != nil {
 			return err
 		}
 	}
-	return nil
+	return c.print(orders, func(w io.Writer) {
+		for _, o := range orders {
+			row(w, o.Job, o.Note)
+		}
+	})
 }

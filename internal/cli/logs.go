@@ -2,7 +2,7 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -13,6 +13,7 @@ import (
 
 	"github.com/stampmill/stampmill/internal/app"
 	"github.com/stampmill/stampmill/internal/jobs"
+	"github.com/stampmill/stampmill/internal/jobs/guest"
 )
 
 func (c *command) logs() *cobra.Command {
@@ -20,15 +21,29 @@ func (c *command) logs() *cobra.Command {
 	var run int
 	cmd := &cobra.Command{
 		Use: "logs JOB", Short: "Print the output of a job's scripts, also after its servers are gone", Args: cobra.ExactArgs(1),
-		Long: `Prints every script's output, whole, in the order in which the scripts ran. A builder without SSM has the
-last 64 KB of its console instead. With --follow it goes on until the job has ended; a script that still
-runs shows what SSM has of it so far.`,
+		Long: `Prints every script's output, whole, in the order in which the scripts ran, from the installation's bucket.
+A builder without SSM (provision: userData) has the last 64 KB of its console instead.
+
+With --follow it goes on until the job has ended, and shows what a script writes while it runs: it reads the
+output's file on the builder by SSM Run Command (AWS-RunShellScript), which changes nothing there. That needs
+ssm:SendCommand and ssm:GetCommandInvocation; without them, and on Windows, each script's output comes when it
+has ended.`,
+		Example: `  stampmill logs bake-web-k3vq2nq6m7w4xjra
+  stampmill logs bake-web --follow          # a beginning of the id is enough`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			a, err := c.open(cmd.Context())
 			if err != nil {
 				return err
 			}
-			l := &logReader{command: c, app: a, id: args[0], run: run, printed: map[string]int{}}
+			id := args[0]
+			if follow {
+				full, err := findOrAwaited(cmd.Context(), a, args)
+				if err != nil {
+					return err
+				}
+				id = full[0]
+			}
+			l := &logReader{command: c, app: a, id: id, run: run, seen: map[string]bool{}, live: map[string]int{}}
 			return l.read(cmd.Context(), follow)
 		},
 	}
@@ -44,39 +59,78 @@ type logReader struct {
 	id      string
 	run     int
 	heading string
-	printed map[string]int // bytes printed by key
+	ended   bool            // the last text ended its line
+	seen    map[string]bool // keys of the bucket that were printed
+	live    map[string]int  // bytes that were printed while the script ran, by step and stream
+	console string          // what was printed of the console last
+	noLive  bool
+	waited  bool
 }
+
+// followInterval is how often a job that is followed is looked at.
+const followInterval = 2 * time.Second
 
 func (l *logReader) read(ctx context.Context, follow bool) error {
 	for {
-		job, err := find(ctx, l.app, l.id)
+		job, err := l.load(ctx, follow)
 		if err != nil {
 			return err
 		}
-		if l.run == 0 {
-			l.run = job.Run
-		}
-		if err := l.stored(ctx, job); err != nil {
-			return err
-		}
-		if job.Finished() || !follow {
-			if len(l.printed) == 0 {
-				fmt.Fprintln(l.Err, "no script has ended yet, or the job has none")
+		if job != nil {
+			if err := l.look(ctx, job, follow); err != nil {
+				return err
 			}
-			return nil
-		}
-		if err := l.running(ctx, job); err != nil {
-			return err
+			if job.Finished() || !follow || job.Run != l.run {
+				l.endLine()
+				if l.heading == "" {
+					fmt.Fprintln(l.Err, "there is no output: no script has ended yet, or the job has none")
+				}
+				return nil
+			}
 		}
 		select {
 		case <-ctx.Done():
+			l.endLine()
 			return exitf(ExitFailure, "stopped following; the job goes on")
-		case <-time.After(2 * time.Second):
+		case <-time.After(followInterval):
 		}
 	}
 }
 
-// stored prints what stands in the bucket. Keys are logs/JOB/rRUN/STEP/…/stdout or stderr.
+// load finds the job; one that is followed may still be on its queue.
+func (l *logReader) load(ctx context.Context, follow bool) (*jobs.Job, error) {
+	job, err := find(ctx, l.app, l.id)
+	var coded *exit
+	if follow && wholeID.MatchString(l.id) && errors.As(err, &coded) && coded.code == ExitNotFound {
+		if !l.waited {
+			l.waited = true
+			fmt.Fprintf(l.Err, "waiting for a worker to take %s\n", l.id)
+		}
+		return nil, nil
+	}
+	if err == nil && l.run == 0 {
+		l.run = job.Run
+	}
+	return job, err
+}
+
+func (l *logReader) look(ctx context.Context, job *jobs.Job, follow bool) error {
+	if err := l.stored(ctx, job); err != nil {
+		return err
+	}
+	if job.Finished() || job.Run != l.run {
+		return nil
+	}
+	if err := l.builderConsole(ctx, job); err != nil {
+		return err
+	}
+	if follow {
+		return l.running(ctx, job)
+	}
+	return nil
+}
+
+// stored prints what stands in the bucket: logs/JOB/rRUN/STEP/…/stdout or stderr, and logs/JOB/rRUN/console.
 func (l *logReader) stored(ctx context.Context, job *jobs.Job) error {
 	prefix := fmt.Sprintf("logs/%s/r%d/", job.ID, l.run)
 	keys, err := l.app.Files.List(ctx, prefix)
@@ -85,7 +139,7 @@ func (l *logReader) stored(ctx context.Context, job *jobs.Job) error {
 	}
 	slices.SortStableFunc(keys, func(a, b string) int { return compareSteps(a[len(prefix):], b[len(prefix):]) })
 	for _, key := range keys {
-		if l.printed[key] > 0 {
+		if l.seen[key] {
 			continue
 		}
 		content, found, err := l.app.Files.Get(ctx, key)
@@ -95,13 +149,42 @@ func (l *logReader) stored(ctx context.Context, job *jobs.Job) error {
 		if !found {
 			continue
 		}
-		step, rest, _ := strings.Cut(key[len(prefix):], "/")
-		name := rest[strings.LastIndexByte(rest, '/')+1:]
-		already := l.printed["live/"+step+"/"+name]
-		l.printed[key] = len(content) + 1
-		l.write(step, name, content, already)
+		l.seen[key] = true
+		l.writeStored(key[len(prefix):], string(content))
 	}
 	return nil
+}
+
+// writeStored prints what was not printed while the script ran. A command that was sent twice has the same output twice.
+func (l *logReader) writeStored(key, text string) {
+	step, rest, inStep := strings.Cut(key, "/")
+	if !inStep {
+		l.writeConsole(text)
+		return
+	}
+	stream := rest[strings.LastIndexByte(rest, '/')+1:]
+	if stream == "stderr" {
+		text = guest.Errors(text)
+	}
+	at := step + " " + stream
+	from := min(l.live[at], len(text))
+	l.live[at] = max(l.live[at], len(text))
+	l.write(at, text[from:])
+}
+
+// writeConsole prints what the console has beyond what was printed of it. It is the last 64 KB: its beginning goes.
+func (l *logReader) writeConsole(text string) {
+	text = strings.ReplaceAll(text, "\r", "")
+	fresh := text
+	if end := l.console[max(len(l.console)-256, 0):]; end != "" {
+		if at := strings.LastIndex(text, end); at >= 0 {
+			fresh = text[at+len(end):]
+		}
+	}
+	if text != "" {
+		l.console = text
+	}
+	l.write("console", fresh)
 }
 
 // compareSteps orders step-2-run before step-10-run, and what a name does not tell by the name.
@@ -113,67 +196,43 @@ func compareSteps(a, b string) int {
 	return strings.Compare(a, b)
 }
 
+// stepNumber puts the steps into the order in which a bake has them.
 func stepNumber(key string) int {
 	step, _, _ := strings.Cut(key, "/")
-	for _, part := range strings.Split(step, "-") {
-		if n, err := strconv.Atoi(part); err == nil {
-			return n
+	words := strings.Split(step, "-")
+	number := 0
+	for _, word := range words {
+		if n, err := strconv.Atoi(word); err == nil {
+			number = min(n, 999)
+			break
 		}
 	}
-	order := []string{"provision", "freeze", "verify", "generalize", "boot", "test"}
-	if at := slices.IndexFunc(order, func(word string) bool { return strings.HasPrefix(step, word) }); at >= 0 {
-		return 1000 + at
+	order := []string{"step", "verify", "generalize", "freeze", "thaw", "boot", "test", "undo", "console"}
+	if at := slices.Index(order, words[0]); at >= 0 {
+		return at*1000 + number
 	}
-	return 2000
+	return len(order)*1000 + number
 }
 
-// running prints what SSM has of the script that runs now.
-func (l *logReader) running(ctx context.Context, job *jobs.Job) error {
-	var data struct {
-		Command *struct {
-			Step   string `json:"step"`
-			Server string `json:"server"`
-			ID     string `json:"id"`
-		} `json:"command"`
-	}
-	if len(job.Data) == 0 || json.Unmarshal(job.Data, &data) != nil || data.Command == nil || data.Command.ID == "" {
-		return nil
-	}
-	invocation, found, err := l.app.SSM.For(job.Target).Invocation(ctx, data.Command.ID, data.Command.Server)
-	if err != nil || !found {
-		return nil // it is told again, or stored, at the next look
-	}
-	for name, text := range map[string]string{"stdout": invocation.Stdout, "stderr": invocation.Stderr} {
-		key := "live/" + data.Command.Step + "/" + name
-		if len(text) > l.printed[key] {
-			l.write(data.Command.Step, name, []byte(text), l.printed[key])
-			l.printed[key] = len(text)
-		}
-	}
-	return nil
-}
-
-// write prints content from a byte on, under a heading where another script or stream begins. Control characters other
-// than the usual ones are shown, not obeyed: a script's output is hostile to a terminal.
-func (l *logReader) write(step, stream string, content []byte, from int) {
-	if from >= len(content) {
+// write prints a text under a heading where another script or stream begins. What a terminal would obey is not printed: a
+// script's output is hostile to a terminal.
+func (l *logReader) write(heading, text string) {
+	if text == "" {
 		return
 	}
-	if heading := step + " " + stream; heading != l.heading {
+	if heading != l.heading {
+		l.endLine()
 		l.heading = heading
-		fmt.Fprintf(l.Out, "── %s ──\n", heading)
+		fmt.Fprintf(l.Out, "── %s ──\n", oneLine(heading))
 	}
-	text := strings.Map(func(r rune) rune {
-		if r == '\n' || r == '\t' || r >= ' ' && r != 0x7f {
-			return r
-		}
-		if r == '\r' {
-			return -1
-		}
-		return '·'
-	}, string(content[from:]))
+	text = lines(strings.ReplaceAll(text, "\r", ""))
 	fmt.Fprint(l.Out, text)
-	if !strings.HasSuffix(text, "\n") {
+	l.ended = strings.HasSuffix(text, "\n")
+}
+
+func (l *logReader) endLine() {
+	if l.heading != "" && !l.ended {
 		fmt.Fprintln(l.Out)
 	}
+	l.ended = true
 }

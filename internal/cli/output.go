@@ -1,12 +1,15 @@
 package cli
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
+	"unicode/utf16"
 
 	"github.com/goccy/go-yaml"
 )
@@ -15,16 +18,21 @@ import (
 func (c *command) print(value any, table func(w io.Writer)) error {
 	switch c.output {
 	case "json":
-		encoder := json.NewEncoder(c.Out)
+		var out bytes.Buffer
+		encoder := json.NewEncoder(&out)
 		encoder.SetIndent("", "  ")
 		encoder.SetEscapeHTML(false)
-		return encoder.Encode(value)
+		if err := encoder.Encode(value); err != nil {
+			return err
+		}
+		_, err := io.WriteString(c.Out, escaped(out.String()))
+		return err
 	case "yaml":
 		raw, err := json.Marshal(value) // the JSON names are the documented ones
 		if err != nil {
 			return err
 		}
-		out, err := yaml.JSONToYAML(raw)
+		out, err := yaml.JSONToYAML([]byte(escaped(string(raw))))
 		if err != nil {
 			return err
 		}
@@ -34,6 +42,23 @@ func (c *command) print(value any, table func(w io.Writer)) error {
 	w := tabwriter.NewWriter(c.Out, 0, 0, 2, ' ', 0)
 	table(w)
 	return w.Flush()
+}
+
+// escaped writes what JSON leaves as it is, and what a terminal would obey, as JSON's escapes: the value stays the same.
+func escaped(document string) string {
+	var b strings.Builder
+	for _, r := range document {
+		switch {
+		case r < 0x7f || unicode.IsPrint(r):
+			b.WriteRune(r)
+		case r > 0xffff:
+			high, low := utf16.EncodeRune(r)
+			fmt.Fprintf(&b, `\u%04x\u%04x`, high, low)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+	}
+	return b.String()
 }
 
 // row writes one row of a table; empty cells are a dash.
@@ -49,13 +74,19 @@ func row(w io.Writer, cells ...any) {
 	fmt.Fprintln(w, strings.Join(texts, "\t"))
 }
 
-// oneLine keeps a hostile or long text from breaking a table: control characters go.
-func oneLine(s string) string {
+// oneLine makes a text of others' fit for a table and for a terminal: what is not printable becomes a space, control
+// characters, line breaks and marks that change the direction of text among them.
+func oneLine(s string) string { return printable(s, "") }
+
+// lines is oneLine for texts of several lines.
+func lines(s string) string { return printable(s, "\n\t") }
+
+func printable(s, keep string) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || (r >= 0x80 && r < 0xa0) {
-			return ' '
+		if unicode.IsPrint(r) || strings.ContainsRune(keep, r) {
+			return r
 		}
-		return r
+		return ' '
 	}, s)
 }
 

@@ -3,9 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -26,10 +23,8 @@ func (c *command) wait() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			for _, id := range ids {
-				if _, err := find(cmd.Context(), a, id); err != nil {
-					return err
-				}
+			if ids, err = findOrAwaited(cmd.Context(), a, ids); err != nil {
+				return err
 			}
 			return c.waitFor(cmd.Context(), a, ids, timeout)
 		},
@@ -45,7 +40,8 @@ func (c *command) waitFor(ctx context.Context, a *app.App, ids []string, timeout
 		ctx, cancel = context.WithTimeout(ctx, timeout)
 		defer cancel()
 	}
-	progress := c.newProgress()
+	progress := c.newProgress(a)
+	defer progress.end()
 	ticker := time.NewTicker(waitInterval)
 	defer ticker.Stop()
 	for {
@@ -61,15 +57,13 @@ func (c *command) waitFor(ctx context.Context, a *app.App, ids []string, timeout
 			}
 		}
 		if err == nil {
-			progress.show(ids, rows)
+			progress.show(ctx, ids, rows)
 		}
 		if err == nil && open == 0 {
-			progress.end()
 			return c.ended(ids, rows)
 		}
 		select {
 		case <-ctx.Done():
-			progress.end()
 			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 				return exitf(ExitTimeout, "%d of %d jobs had not ended after %s; they go on", open, len(ids), timeout)
 			}
@@ -108,94 +102,4 @@ func (c *command) ended(ids []string, rows map[string]*jobs.Row) error {
 		return &exit{code: code}
 	}
 	return nil
-}
-
-// progress shows how jobs go on: drawn in place on a terminal, a line a change elsewhere.
-type progress struct {
-	w        io.Writer
-	inPlace  bool
-	colour   bool
-	lines    int
-	told     map[string]string
-	begun    time.Time
-	quiet    bool
-	finished map[string]bool
-}
-
-func (c *command) newProgress() *progress {
-	return &progress{w: c.Err, inPlace: c.terminal(), colour: c.colour(), told: map[string]string{}, begun: time.Now(),
-		quiet: c.output != "table" && !c.terminal()}
-}
-
-func (p *progress) show(ids []string, rows map[string]*jobs.Row) {
-	if p.quiet {
-		return
-	}
-	if p.inPlace && p.lines > 0 {
-		fmt.Fprintf(p.w, "\x1b[%dA", p.lines)
-	}
-	p.lines = 0
-	for _, id := range ids {
-		line := p.line(id, rows[id])
-		if p.inPlace {
-			fmt.Fprintf(p.w, "\x1b[2K%s\n", line)
-			p.lines++
-		} else if p.told[id] != line {
-			fmt.Fprintln(p.w, line)
-		}
-		p.told[id] = line
-	}
-}
-
-func (p *progress) end() {}
-
-// line is one job's progress.
-func (p *progress) line(id string, row *jobs.Row) string {
-	if row == nil || row.Job == nil {
-		return fmt.Sprintf("%-9s %s  waiting for a worker", "queued", id)
-	}
-	job := row.Job
-	state := string(job.State)
-	if job.Phase == jobs.Undoing {
-		state = "undoing"
-	}
-	text := fmt.Sprintf("%-9s %s", p.paint(state), id)
-	switch {
-	case job.Finished() && job.Failure != "":
-		text += "  " + clip(oneLine(job.Failure), 160)
-	case job.Finished():
-		text += "  in " + short(job.Ended.Sub(job.Created))
-	default:
-		text += "  " + job.Step
-		if job.Wait != nil {
-			text += ": " + clip(oneLine(job.Wait.For), 100)
-		}
-		if p.inPlace {
-			text += "  " + strings.TrimSpace(short(time.Since(job.Created)))
-		}
-	}
-	return text
-}
-
-func (p *progress) paint(state string) string {
-	if !p.colour {
-		return state
-	}
-	code := map[string]string{"succeeded": "32", "failed": "31", "cancelled": "33", "undoing": "33"}[state]
-	if code == "" {
-		return state
-	}
-	return "\x1b[" + code + "m" + state + "\x1b[0m"
-}
-
-// find loads a job, or tells that there is none.
-func find(ctx context.Context, a *app.App, id string) (*jobs.Job, error) {
-	row, err := a.Store.Load(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	if row == nil || row.Job == nil {
-		return nil, exitf(ExitNotFound, "there is no job %s: either no worker has taken it yet, or it has expired; `stampmill job list` shows all", oneLine(id))
-	}
-	return row.Job, nil
 }
