@@ -48,6 +48,9 @@ func Decide(row *Row, m *Message, digest string, now time.Time) Verdict {
 	if m.Type != Submit && m.Incarnation != "" && m.Incarnation != job.Incarnation {
 		return VerdictDelete // it speaks of a job that has expired
 	}
+	if job.Schema > SchemaVersion {
+		return VerdictHide // for a newer worker
+	}
 	if job.Finished() {
 		if m.Type == Reopen && m.Run == job.Run {
 			return VerdictReopen

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"time"
 )
 
@@ -78,10 +79,16 @@ func (d *Delivery) patience() time.Duration {
 }
 
 // Deliver carries one delivery from its message to what becomes of it. It never panics for what a job does.
-func (e *Engine) Deliver(ctx context.Context, d *Delivery) Outcome {
+func (e *Engine) Deliver(ctx context.Context, d *Delivery) (outcome Outcome) {
+	defer func() {
+		if p := recover(); p != nil {
+			e.Log.Error("a delivery panicked; its claim counts", "message", d.ID, "panic", p, "stack", string(debug.Stack()))
+			outcome = hidden(d.patience())
+		}
+	}()
 	m, err := ParseMessage(d.Body)
 	if errors.Is(err, ErrNewerSchema) {
-		return hidden(5 * time.Minute) // for a newer worker
+		return hidden(strangerHide) // for a newer worker
 	}
 	if err != nil {
 		return refused(err.Error())
@@ -111,6 +118,7 @@ func (e *Engine) carry(ctx context.Context, d *Delivery, m *Message, job *Job) O
 	}
 	ctx = withHold(ctx, hold)
 	log := e.Log.With("job", job.ID, "run", job.Run)
+	log.Debug("claimed", "step", job.Step, "fence", job.Fence, "delivery", job.Delivery)
 	if job.Claims > SoloClaims && d.Alone != nil {
 		release, err := d.Alone(ctx)
 		if err != nil {
@@ -155,7 +163,7 @@ func (a *admission) inspect() string {
 		return err.Error()
 	}
 	a.digest = digest
-	if err := kind.Check(a.message.Spec); err != nil {
+	if err := check(kind, a.message.Spec); err != nil {
 		return fmt.Sprintf("the spec of %s %s is not valid: %v", a.message.Kind, a.message.Name, err)
 	}
 	return ""
@@ -229,6 +237,9 @@ func (a *admission) attempt(ctx context.Context, verdict Verdict, now time.Time)
 
 // hideFor is how long a message waits that cannot be worked on now: seconds at first, at most till the lease ends.
 func (a *admission) hideFor(job *Job, now time.Time) time.Duration {
+	if job.Schema > SchemaVersion {
+		return strangerHide
+	}
 	patience := a.delivery.patience()
 	if rest := job.Lease.Sub(now); rest > 0 {
 		return min(patience, rest+time.Second)

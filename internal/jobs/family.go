@@ -17,6 +17,9 @@ func (s *stint) fanOut(ctx context.Context, step Step, move Move) (Move, error) 
 		return Done(), nil
 	}
 	number := job.Fans + 1
+	if err := s.inspectChildren(move.children); err != nil {
+		return Move{}, err
+	}
 	list := make([]FanChild, len(move.children))
 	for i, child := range move.children {
 		key := childKey(job.Incarnation, job.Run, number, i)
@@ -49,13 +52,36 @@ func childKey(incarnation string, run, fan, index int) string {
 	return fmt.Sprintf("%s-r%d-f%d-%d", incarnation, run, fan, index)
 }
 
+func (c Child) submission(parent *Job) *Message {
+	return &Message{Schema: SchemaVersion, Type: Submit, Kind: c.Kind, Name: c.Name, Role: parent.Target.Role, Region: parent.Target.Region,
+		Priority: parent.Priority, Labels: parent.Labels, Spec: c.Spec}
+}
+
+// inspectChildren refuses a fan-out with a child that no worker would take: its submission would go to the dead letters, and
+// the parent wait for ever.
+func (s *stint) inspectChildren(children []Child) error {
+	for _, child := range children {
+		m := child.submission(s.turn.Job)
+		reason := ""
+		if err := m.check(); err != nil {
+			reason = err.Error()
+		} else {
+			reason = (&admission{engine: s.engine, message: m}).inspect()
+		}
+		if reason != "" {
+			return &Error{Class: Fatal, Op: "fan out", Thing: clip(child.Kind + " " + child.Name), Message: reason}
+		}
+	}
+	return nil
+}
+
 func (s *stint) sendChildren(ctx context.Context, list []FanChild) (Move, error) {
 	job := s.turn.Job
 	errs := make(chan error, len(list))
 	for i, child := range list {
-		m := &Message{Type: Submit, Kind: child.Kind, Name: child.Name, Role: job.Target.Role, Region: job.Target.Region,
-			Key: child.Key, Priority: job.Priority, Labels: job.Labels, Spec: child.Spec,
-			Parent: &Parent{ID: job.ID, Incarnation: job.Incarnation, Run: job.Run, Fan: job.Fan.Number, Index: i, Of: len(list), Priority: job.Priority}}
+		m := child.submission(job)
+		m.Key = child.Key
+		m.Parent = &Parent{ID: job.ID, Incarnation: job.Incarnation, Run: job.Run, Fan: job.Fan.Number, Index: i, Of: len(list), Priority: job.Priority}
 		go func() { errs <- s.engine.Sender.Send(ctx, WakeLane(job.Priority), m, 0) }()
 	}
 	var failed error
@@ -103,6 +129,9 @@ func (s *stint) gather(ctx context.Context, step Step) (Move, bool, error) {
 		}
 		return Wait(childPoll, "%d of %d children", job.Fan.Count-ended, job.Fan.Count), true, nil
 	}
+	if open := openChildren(rows); open > 0 { // a child that had ended was retried: its next end wakes the parent
+		return Wait(childPoll, "%d of %d children", open, job.Fan.Count), true, nil
+	}
 	s.turn.children = childResults(list, rows)
 	return Move{}, false, nil
 }
@@ -147,6 +176,15 @@ func (s *stint) endChildren(ctx context.Context, turn *Turn) (Move, error) {
 		return Wait(10*time.Second, "%d children to end", open), nil
 	}
 	return Done(), nil
+}
+
+func openChildren(rows map[string]*Row) (open int) {
+	for _, row := range rows {
+		if row.Job != nil && !row.Job.Finished() {
+			open++
+		}
+	}
+	return open
 }
 
 func childIDs(list []FanChild) []string {

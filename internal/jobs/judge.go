@@ -64,6 +64,13 @@ func backoff(job *Job, first, most time.Duration) time.Duration {
 // maxData bounds what a kind may keep: an item has 400 KB, the history and the spec included.
 const maxData = 200 << 10
 
+// maxLine and maxText bound, in bytes, a line of the history or a warning, and a reason: fifty lines of a chatty script must
+// leave room in the item.
+const (
+	maxLine = 2600
+	maxText = 4000
+)
+
 func encodeSmall(value any, what string) (json.RawMessage, error) {
 	encoded, err := json.Marshal(value)
 	if err != nil {
@@ -76,6 +83,7 @@ func encodeSmall(value any, what string) (json.RawMessage, error) {
 }
 
 func (t *Turn) encode() error {
+	t.Job.Updated = time.Now()
 	if t.program == nil {
 		return nil
 	}
@@ -87,7 +95,6 @@ func (t *Turn) encode() error {
 		}
 		t.Job.Data = encoded
 	}
-	t.Job.Updated = time.Now()
 	return nil
 }
 

@@ -35,6 +35,16 @@ type memory struct {
 	worker  int
 	isDead  bool
 	effects int
+
+	// refuse, if not nil, lets calls of a sort fail: send, families.
+	refuse func(what string) error
+}
+
+func (m *memory) refused(what string) error {
+	if m.refuse == nil {
+		return nil
+	}
+	return m.refuse(what)
 }
 
 type queued struct {
@@ -119,6 +129,9 @@ func (m *memory) Claim(_ context.Context, c jobs.Claim) (row *jobs.Row, ok bool,
 			return nil
 		}
 		job := row.Job
+		if job.Schema > jobs.SchemaVersion {
+			return nil
+		}
 		if c.Reopen > 0 {
 			if !job.Finished() || job.Run != c.Reopen {
 				return nil
@@ -216,6 +229,9 @@ func (m *memory) FanList(_ context.Context, parent *jobs.Job) (list []jobs.FanCh
 }
 
 func (m *memory) Ended(_ context.Context, p jobs.Parent) (n int, err error) {
+	if err := m.refused("families"); err != nil {
+		return 0, err
+	}
 	err = m.call(func() error {
 		n = len(m.ended[fmt.Sprint(p.Incarnation, p.Run, p.Fan)])
 		return nil
@@ -237,6 +253,9 @@ func (m *memory) Rows(_ context.Context, ids []string) (rows map[string]*jobs.Ro
 }
 
 func (m *memory) Send(_ context.Context, lane jobs.Lane, message *jobs.Message, delay time.Duration) error {
+	if err := m.refused("send"); err != nil {
+		return err
+	}
 	return m.call(func() error { return m.enqueue(lane, message, delay) })
 }
 

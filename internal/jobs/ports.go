@@ -10,7 +10,7 @@ import (
 type Store interface {
 	// Create puts the claimed job where nothing stands, or a tombstone if over says so. A nil row: created.
 	Create(ctx context.Context, job *Job, over bool) (*Row, error)
-	// Claim leases and fences an open job. Without ok the row says what stands there; nil: nothing.
+	// Claim leases and fences an open job whose schema this worker knows. Without ok the row says what stands there; nil: nothing.
 	Claim(ctx context.Context, c Claim) (row *Row, ok bool, err error)
 	// Flag sets the cancel flag of the open job's run, leased or not.
 	Flag(ctx context.Context, id string, run int, incarnation string) (row *Row, ok bool, err error)

@@ -22,23 +22,24 @@ type stint struct {
 func (s *stint) run(ctx context.Context) (Outcome, error) {
 	job, now := s.turn.Job, time.Now()
 	kind, ok := s.engine.Kinds[job.Kind]
-	if !ok || job.Schema > SchemaVersion {
-		return hidden(5 * time.Minute), nil // for a newer worker
+	if !ok {
+		return s.leave(ctx) // to a newer worker
 	}
 	if job.Claims > 1 { // a delivery before this one ended without a save: it may have made what nobody recorded
 		job.Lost = now
 	}
-	program, err := kind.Program(job)
+	program, err := open(kind, job)
 	if err != nil {
 		return s.abort(ctx, fmt.Sprintf("the job cannot be read: %v", err))
 	}
 	s.turn.program, s.program = program, program
 	if job.Claims > MaxClaims {
-		reason := fmt.Sprintf("%d deliveries in a row ended without a save; the last error was: %s", job.Claims-1, orNone(job.Error))
-		if job.Phase == Undoing {
-			return s.abort(ctx, job.Failure+"; undoing it failed as well: "+reason)
+		if outcome, over, err := s.overclaimed(ctx); over || err != nil {
+			return outcome, err
 		}
-		s.beginUndo(Failed, reason)
+	}
+	if s.stranger(now) {
+		return s.leave(ctx)
 	}
 	for {
 		if s.cancelAsked() {
@@ -78,7 +79,7 @@ func (s *stint) untouched() bool {
 
 func (s *stint) beginUndo(end State, reason string) {
 	job := s.turn.Job
-	job.Phase, job.End, job.Failure = Undoing, end, reason
+	job.Phase, job.End, job.Failure = Undoing, end, clipTo(reason, maxText)
 	job.Errors, job.Wait = 0, nil
 	job.Error = ""
 	s.setStep("")
@@ -127,10 +128,13 @@ func (s *stint) step(ctx context.Context) (move Move, finished bool, err error) 
 			return Done(), false, nil
 		}
 	}
-	if move, waits, err := s.gather(ctx, step); err != nil || waits {
-		return move, false, err
+	move, waits, stepErr := s.gather(ctx, step)
+	if stepErr == nil && waits {
+		return move, false, nil
 	}
-	move, stepErr := s.do(ctx, step)
+	if stepErr == nil {
+		move, stepErr = s.do(ctx, step)
+	}
 	if s.turn.lost != nil {
 		return Move{}, false, s.turn.lost // the claim is gone: nothing more is changed
 	}
@@ -187,8 +191,8 @@ func (s *stint) mustGoOn() bool { return s.turn.Job.Phase == Undoing || s.progra
 func (s *stint) do(ctx context.Context, step Step) (move Move, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = &Error{Class: Unknown, Op: "step " + step.Name, Message: fmt.Sprintf("panic: %v", p), Ambiguous: true}
-			s.turn.Note("panic: %v\n%s", p, clipTo(string(debug.Stack()), 2000))
+			err = &Error{Class: Unknown, Op: "step " + step.Name, Message: clipTo(fmt.Sprintf("panic: %v", p), 500), Ambiguous: true}
+			s.turn.Note("panic: %s\n%s", clipTo(fmt.Sprint(p), 500), clipTo(string(debug.Stack()), 2000))
 			s.turn.Log.Error("a step panicked", "step", step.Name, "panic", p, "stack", string(debug.Stack()))
 		}
 	}()
@@ -212,13 +216,13 @@ func (s *stint) wait(ctx context.Context, move Move) (Outcome, error) {
 	job, now := s.turn.Job, time.Now()
 	until := tick(now, max(move.delay, time.Second))
 	due := until.Sub(now) > MaxDelay
-	if job.Wait == nil || job.Wait.For != move.reason {
+	if job.Wait == nil || job.Wait.For != clipTo(move.reason, maxText) {
 		s.turn.Note("waits for %s", move.reason)
 	}
-	job.Wait = &Waiting{For: move.reason, Until: until, Due: due}
+	job.Wait = &Waiting{For: clipTo(move.reason, maxText), Until: until, Due: due}
 	if !due {
 		if err := s.sendNext(ctx, until.Sub(now)); err != nil {
-			return Outcome{}, err
+			return Outcome{}, s.handBack(ctx, err)
 		}
 	}
 	job.Seq, job.Lease, job.Claims = s.seq+1, time.Time{}, 0
@@ -241,14 +245,14 @@ func (s *stint) end(ctx context.Context, state State) (Outcome, error) {
 	if s.seqless && job.Parent != nil {
 		// The message in hand would not bring the parent's wake back after a crash; the job's own next one does.
 		if err := s.sendNext(ctx, 5*time.Second); err != nil {
-			return Outcome{}, err
+			return Outcome{}, s.handBack(ctx, err)
 		}
 	}
 	if s.program != nil {
 		if result := s.program.Result(); result != nil {
 			encoded, err := encodeSmall(result, "result")
 			if err != nil {
-				return Outcome{}, err
+				s.turn.Warn("%v", err)
 			}
 			job.Result = encoded
 		}
@@ -276,15 +280,6 @@ func (s *stint) tellParent(ctx context.Context) error {
 		return err
 	}
 	return s.engine.wakeParent(ctx, parent)
-}
-
-// abort fails a job that not even its undo can be carried out for. The reaper removes what it left.
-func (s *stint) abort(ctx context.Context, reason string) (Outcome, error) {
-	job := s.turn.Job
-	job.Failure = reason
-	s.turn.Note("failed: %s", reason)
-	s.program = nil
-	return s.end(ctx, Failed)
 }
 
 // save is a save at the delivery's end. The program's data goes with it.

@@ -100,7 +100,7 @@ func (t *Turn) Save(ctx context.Context) error { return t.engine.saveTurn(ctx, t
 
 // Note adds a line to the job's history with the next save.
 func (t *Turn) Note(format string, args ...any) {
-	t.Job.History = append(t.Job.History, Line{Time: t.Now(), Run: t.Job.Run, Step: t.Job.Step, Text: fmt.Sprintf(format, args...)})
+	t.Job.History = append(t.Job.History, Line{Time: t.Now(), Run: t.Job.Run, Step: t.Job.Step, Text: clipTo(fmt.Sprintf(format, args...), maxLine)})
 	if extra := len(t.Job.History) - HistoryLines; extra > 0 {
 		t.Job.History = append([]Line(nil), t.Job.History[extra:]...)
 	}
@@ -108,7 +108,7 @@ func (t *Turn) Note(format string, args ...any) {
 
 // Warn adds a warning to the job: something a person should know that does not fail it.
 func (t *Turn) Warn(format string, args ...any) {
-	text := fmt.Sprintf(format, args...)
+	text := clipTo(fmt.Sprintf(format, args...), maxLine)
 	t.Note("warning: %s", text)
 	for _, w := range t.Job.Warnings {
 		if w == text {

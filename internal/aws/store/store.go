@@ -99,6 +99,8 @@ func (s *Store) Claim(ctx context.Context, c jobs.Claim) (*jobs.Row, bool, error
 		condition += " AND inc = :inc"
 		values[":inc"] = text(c.Incarnation)
 	}
+	condition += " AND v <= :schema"
+	values[":schema"] = number(jobs.SchemaVersion)
 	return s.update(ctx, "claim", c.ID, update, condition, names, values)
 }
 
