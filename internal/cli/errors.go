@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stampmill/stampmill/internal/aws/awserr"
+	"github.com/stampmill/stampmill/internal/jobs"
 	"github.com/stampmill/stampmill/internal/jobs/spec"
 )
 
@@ -72,7 +73,18 @@ func (c *command) explain(err error) string {
 	case strings.Contains(text, "NonExistentQueue"), strings.Contains(text, "QueueDoesNotExist"), strings.Contains(text, "ResourceNotFoundException"),
 		strings.Contains(text, "NoSuchBucket"):
 		return fmt.Sprintf("there is no complete installation %s in %s of this account: run `stampmill setup` or deploy the CloudFormation template;\n"+
-			"if it is elsewhere, set AWS_REGION, AWS_PROFILE or STAMPMILL_PREFIX (%s)", c.config.Prefix, c.region(), text)
+			"if it is elsewhere, set AWS_REGION, AWS_PROFILE or STAMPMILL_PREFIX (%s)", c.config.Prefix, c.region(), missing(op, text))
+	}
+	return text
+}
+
+// missing is what AWS says is not there, in its own words.
+func missing(op *smithy.OperationError, text string) string {
+	if op == nil {
+		return text
+	}
+	if known, ok := errors.AsType[*jobs.Error](awserr.From(op, "")); ok && known.Message != "" {
+		return strings.TrimSuffix(known.Message, ".")
 	}
 	return text
 }

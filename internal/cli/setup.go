@@ -1,17 +1,11 @@
 package cli
 
 import (
-	"encoding/json"
-	"fmt"
 	"io"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/stampmill/stampmill/internal/app"
-	"github.com/stampmill/stampmill/internal/jobs"
-	"github.com/stampmill/stampmill/internal/jobs/ping"
-	"github.com/stampmill/stampmill/internal/jobs/spec"
 )
 
 func (c *command) setup() *cobra.Command {
@@ -49,77 +43,4 @@ func (c *command) setup() *cobra.Command {
 			})
 		},
 	}
-}
-
-// pong is what ping measured, in milliseconds.
-type pong struct {
-	Job       string `json:"job"`
-	Taken     int64  `json:"takenMs"`
-	Answered  int64  `json:"answeredMs"`
-	RoundTrip int64  `json:"roundTripMs"`
-}
-
-func (c *command) ping() *cobra.Command {
-	var count int
-	var timeout time.Duration
-	cmd := &cobra.Command{
-		Use: "ping", Short: "Prove the set-up end to end: a job through queue, worker and table, measured", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			a, err := c.open(cmd.Context())
-			if err != nil {
-				return err
-			}
-			for range count {
-				if err := c.pingOnce(cmd, a, timeout); err != nil {
-					return err
-				}
-			}
-			return nil
-		},
-	}
-	cmd.Flags().IntVar(&count, "count", 1, "how many times")
-	cmd.Flags().DurationVar(&timeout, "timeout", time.Minute, "give up after this long; exit code 6")
-	return cmd
-}
-
-func (c *command) pingOnce(cmd *cobra.Command, a *app.App, timeout time.Duration) error {
-	begun := time.Now()
-	m := message(spec.Document{Kind: ping.Kind{}.Name(), Name: "ping", Spec: json.RawMessage(`{}`)}, "", "")
-	if err := a.Queue.Send(cmd.Context(), jobs.SubmitLane(jobs.Normal), m, 0); err != nil {
-		return err
-	}
-	id := m.JobID("")
-	ticker := time.NewTicker(20 * time.Millisecond)
-	defer ticker.Stop()
-	deadline := time.After(timeout)
-	for {
-		row, err := a.Store.Load(cmd.Context(), id)
-		if err != nil {
-			return err
-		}
-		if row != nil && row.Job != nil && row.Job.Finished() {
-			return c.pong(row.Job, begun)
-		}
-		select {
-		case <-cmd.Context().Done():
-			return exitf(ExitFailure, "stopped")
-		case <-deadline:
-			return exitf(ExitTimeout, "no worker answered within %s: does one run with the same STAMPMILL_PREFIX, region and account?", timeout)
-		case <-ticker.C:
-		}
-	}
-}
-
-func (c *command) pong(job *jobs.Job, begun time.Time) error {
-	if job.State != jobs.Succeeded {
-		return exitf(ExitJobFailed, "the ping failed: %s", job.Failure)
-	}
-	p := pong{Job: job.ID, Taken: job.Created.Sub(begun).Milliseconds(), Answered: job.Ended.Sub(begun).Milliseconds(),
-		RoundTrip: time.Since(begun).Milliseconds()}
-	if c.output != "table" {
-		return c.print(p, nil)
-	}
-	_, err := fmt.Fprintf(c.Out, "pong: taken by a worker after %d ms, done after %d ms, known here after %d ms (%s)\n",
-		p.Taken, p.Answered, p.RoundTrip, p.Job)
-	return err
 }

@@ -27,6 +27,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go/logging"
 
 	"github.com/stampmill/stampmill/internal/jobs"
 )
@@ -89,7 +90,8 @@ func New(c Config) (*Clients, error) {
 		t.MaxIdleConns = 512
 		t.MaxIdleConnsPerHost = 128
 	})
-	options := []func(*config.LoadOptions) error{config.WithHTTPClient(pooled)}
+	// The SDK's own log speaks of what it tries next; what fails comes back as an error.
+	options := []func(*config.LoadOptions) error{config.WithHTTPClient(pooled), config.WithLogger(logging.Nop{})}
 	if c.Region != "" {
 		options = append(options, config.WithRegion(c.Region))
 	}
