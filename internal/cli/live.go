@@ -61,10 +61,10 @@ func (l *logReader) running(ctx context.Context, job *jobs.Job) error {
 		}
 		var stdout, stderr []byte
 		stdout, stderr, more = guest.ReadPeek(out)
-		for stream, content := range map[string][]byte{"stdout": stdout, "stderr": stderr} {
-			l.write(step+" "+stream, string(content))
-			l.live[step+" "+stream] += len(content)
-		}
+		l.write(step+" stdout", string(stdout))
+		l.write(step+" stderr", string(stderr))
+		l.live[step+" stdout"] += len(stdout)
+		l.live[step+" stderr"] += len(stderr)
 	}
 	return nil
 }

@@ -135,7 +135,11 @@ func stateOf(job *jobs.Job) string {
 // waitOf says at which step an open job is, and what it waits for.
 func waitOf(job *jobs.Job) string {
 	text := job.Step
-	if job.Wait != nil && job.Wait.For != "" {
+	switch {
+	case job.Wait == nil || job.Wait.For == "":
+	case strings.HasPrefix(job.Wait.For, job.Step+" "):
+		text = oneLine(job.Wait.For)
+	default:
 		text += ": " + oneLine(job.Wait.For)
 	}
 	if job.Phase == jobs.Undoing && job.Failure != "" {

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 )
 
 // Peek is a shell script that prints what the script under the token has written beyond the given numbers of bytes, while
@@ -20,22 +21,38 @@ if [ -f "$dir/stderr" ]; then echo "stderr $(tail -c +%[4]d "$dir/stderr" | head
 // peekBytes of each stream are in one answer: SSM keeps 24,000 characters (aws-facts "SSM Run Command").
 const peekBytes = 8000
 
-// ReadPeek gives what Peek printed; more: there is at once more to be had.
+// ReadPeek gives what Peek printed, in whole characters; more: there is at once more to be had.
 func ReadPeek(output string) (stdout, stderr []byte, more bool) {
+	full := false
 	for line := range strings.Lines(output) {
 		stream, encoded, _ := strings.Cut(strings.TrimSpace(line), " ")
 		content, err := base64.StdEncoding.DecodeString(encoded)
 		if err != nil {
 			continue // a line that was cut; it comes again
 		}
+		full = full || len(content) == peekBytes
 		switch stream {
 		case "stdout":
-			stdout = content
+			stdout = wholeCharacters(content)
 		case "stderr":
-			stderr = content
+			stderr = wholeCharacters(content)
 		}
 	}
-	return stdout, stderr, len(stdout) == peekBytes || len(stderr) == peekBytes
+	return stdout, stderr, full && len(stdout)+len(stderr) > 0
+}
+
+// wholeCharacters leaves out the beginning of a character whose rest is not there yet.
+func wholeCharacters(content []byte) []byte {
+	for n := 1; n < utf8.UTFMax && n <= len(content); n++ {
+		last := content[len(content)-n:]
+		if utf8.RuneStart(last[0]) {
+			if !utf8.FullRune(last) {
+				return content[:len(content)-n]
+			}
+			break
+		}
+	}
+	return content
 }
 
 // Errors gives a script's errors as it wrote them: without the end of the output that the wrapper puts before long ones.

@@ -174,6 +174,11 @@ func tail(ctx context.Context, p *shell.Process) int {
 	code := inputs(p, o.args, func(name string, data []byte) {
 		header(p, o, name)
 		if o.has("c") {
+			if from, isFrom := strings.CutPrefix(o.last("c", ""), "+"); isFrom {
+				n, _ := integer(p, from)
+				output(p, string(data[min(max(n-1, 0), len(data)):]))
+				return
+			}
 			n, _ := integer(p, strings.TrimPrefix(o.last("c", ""), "-"))
 			output(p, string(data[max(0, len(data)-n):]))
 			return
