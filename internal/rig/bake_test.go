@@ -11,8 +11,10 @@ import (
 
 // plainBake is the plain bake of the measures: AMI id as source, one run, one verify, stopped capture.
 func plainBake() rig.Story {
+	config := rig.Config{}
+	config.Endpoint.EC2.ImageMin, config.Endpoint.EC2.ImageMax = 5*time.Minute, 5*time.Minute // so that each run makes the same calls
 	return rig.Story{
-		Key: "k", Folder: ".", Limit: 6 * time.Hour,
+		Config: config, Key: "k", Folder: ".", Limit: 6 * time.Hour,
 		Spec: fmt.Sprintf(`
 kind: Bake
 name: web

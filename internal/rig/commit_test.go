@@ -1,6 +1,7 @@
 package rig_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -14,8 +15,8 @@ import (
 func TestACancelAfterPublishLeavesTheNewVersionWhole(t *testing.T) {
 	t.Parallel()
 	story := plainBake()
-	story.Meanwhile = func(r *rig.Rig, ids []string) {
-		for range 4 * 60 * 60 {
+	story.Meanwhile = func(ctx context.Context, r *rig.Rig, ids []string) {
+		for ctx.Err() == nil {
 			if image, _, err := r.User.Ledger.GetImage(background, "web"); err == nil && image.Current == 1 {
 				if err := r.Cancel(background, ids[0], 1); err != nil {
 					panic(err)

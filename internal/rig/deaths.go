@@ -16,15 +16,15 @@ type Story struct {
 	Spec, Folder, Key string
 	// Limit is how long the jobs may take in all, in the bubble's time.
 	Limit time.Duration
-	// Prepare, if not nil, runs before the submission; Meanwhile beside the jobs.
+	// Prepare, if not nil, runs before the submission; Meanwhile beside the jobs, until they are over at most.
 	Prepare   func(r *Rig) error
-	Meanwhile func(r *Rig, ids []string)
+	Meanwhile func(ctx context.Context, r *Rig, ids []string)
 	// Check judges the end by the endpoint's own truth.
 	Check func(r *Rig, ended map[string]*jobs.Job) error
 }
 
 // Run lets the story happen with a first worker on the line; when it dies a second one carries on. It gives the calls that
-// the first one made.
+// the first one made until the jobs' end.
 func (s Story) Run(ctx context.Context, line *Line) ([]string, error) {
 	r, err := New(s.Config)
 	if err != nil {
@@ -65,7 +65,13 @@ func (s Story) run(ctx context.Context, r *Rig, line *Line) ([]string, error) {
 		second <- err
 	}()
 	if s.Meanwhile != nil {
-		go s.Meanwhile(r, ids)
+		beside, cancel := context.WithCancel(ctx)
+		done := make(chan struct{})
+		defer func() { cancel(); <-done }()
+		go func() {
+			defer close(done)
+			s.Meanwhile(beside, r, ids)
+		}()
 	}
 	ended, err := r.Wait(ctx, s.Limit, ids...)
 	select {
@@ -76,10 +82,11 @@ func (s Story) run(ctx context.Context, r *Rig, line *Line) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w\n%s", err, r.histories(ctx, ids))
 	}
+	calls := line.Calls()
 	if err := s.judge(ctx, r, line, ended); err != nil {
 		return nil, fmt.Errorf("%w\n%s", err, r.histories(ctx, ids))
 	}
-	return line.Calls(), nil
+	return calls, nil
 }
 
 // judge looks at the end. What a frozen worker sent late is the reaper's to remove: then the end counts after its grace.

@@ -49,9 +49,13 @@ var frozen = mishap{"freeze", func(s rig.Story, call int) (rig.Story, *rig.Line)
 // cancelled: somebody cancels the job just before the call goes out.
 var cancelled = mishap{"cancel", func(s rig.Story, call int) (rig.Story, *rig.Line) {
 	reached, sent := make(chan struct{}), make(chan struct{})
-	s.Meanwhile = func(r *rig.Rig, ids []string) {
+	s.Meanwhile = func(ctx context.Context, r *rig.Rig, ids []string) {
 		defer close(sent)
-		<-reached
+		select {
+		case <-reached:
+		case <-ctx.Done(): // the job was over before
+			return
+		}
 		if err := r.Cancel(background, ids[0], 1); err != nil {
 			panic(err)
 		}
