@@ -43,14 +43,19 @@ type IO struct {
 // command is what every subcommand shares.
 type command struct {
 	IO
-	config config.Common
-	output string // table, json, yaml
-	opened *app.App
+	clients clients.Config
+	config  config.Common
+	output  string // table, json, yaml
+	opened  *app.App
 }
 
 // Run carries out one command line and gives the exit code.
 func Run(ctx context.Context, args []string, streams IO) int {
-	c := &command{IO: streams}
+	return run(ctx, args, streams, clients.Config{Version: version.Number})
+}
+
+func run(ctx context.Context, args []string, streams IO, sdk clients.Config) int {
+	c := &command{IO: streams, clients: sdk}
 	root := c.root()
 	root.SetArgs(args)
 	root.SetIn(streams.In)
@@ -126,7 +131,7 @@ func (c *command) open(ctx context.Context) (*app.App, error) {
 }
 
 func (c *command) options() (app.Options, error) {
-	sdk, err := clients.New(clients.Config{Version: version.Number})
+	sdk, err := clients.New(c.clients)
 	if err != nil {
 		return app.Options{}, err
 	}

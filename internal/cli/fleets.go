@@ -2,6 +2,8 @@ package cli
 
 import (
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -66,20 +68,21 @@ func (c *command) fleetShow() *cobra.Command {
 				row(w, "image", fleet.Image)
 				row(w, "count", fleet.Count)
 				row(w, "servers", len(servers))
-				for state, n := range v.States {
-					row(w, "  "+state, n)
-				}
-				for image, n := range v.Images {
-					row(w, "  on "+image, n)
-				}
-				for zone, n := range v.Zones {
-					row(w, "  in "+zone, n)
-				}
+				counts(w, "  ", v.States)
+				counts(w, "  on ", v.Images)
+				counts(w, "  in ", v.Zones)
 				row(w, "owner", fleet.Owner)
 				row(w, "in line", strings.Join(fleet.Line, " "))
 				row(w, "labels", labelText(fleet.Labels))
 			})
 		},
+	}
+}
+
+// counts writes how many servers each name has.
+func counts(w io.Writer, prefix string, by map[string]int) {
+	for _, name := range slices.Sorted(maps.Keys(by)) {
+		row(w, prefix+orDefault(name, "unknown"), by[name])
 	}
 }
 

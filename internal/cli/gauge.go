@@ -15,10 +15,8 @@ import (
 
 // gauge is how far an open job is: servers of a launch, else steps.
 type gauge struct {
-	Step              int `json:"step,omitempty"`
-	Steps             int `json:"steps,omitempty"`
-	Launched, Healthy int
-	Of                int
+	Step, Steps           int
+	Launched, Healthy, Of int
 }
 
 // String says it in words.
@@ -76,11 +74,17 @@ func measure(ctx context.Context, a *app.App, job *jobs.Job) gauge {
 
 // measureLaunch counts servers: the launch's own count, and what the batches that still work have launched so far.
 func measureLaunch(ctx context.Context, a *app.App, job *jobs.Job) gauge {
-	var data struct{ Planned, Launched, Up ordinals.Set }
+	var data struct{ Planned, Launched, Up, Stage ordinals.Set }
 	if len(job.Data) == 0 || json.Unmarshal(job.Data, &data) != nil {
 		return gauge{}
 	}
-	g := gauge{Launched: data.Launched.Len(), Healthy: data.Up.Len(), Of: data.Planned.Len()}
+	g := gauge{Launched: data.Launched.Len(), Of: data.Planned.Len()}
+	switch job.Step {
+	case "status-checks", "commands", "target-health": // those that passed the check which is under way
+		g.Healthy = data.Stage.Len()
+	case "accept", "report", "release", "notify":
+		g.Healthy = data.Up.Len()
+	}
 	if job.Fan == nil || !job.Fan.Sent {
 		return g
 	}

@@ -3,6 +3,8 @@ package cli
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -123,9 +125,9 @@ func versionTable(w io.Writer, image ledger.Image, versions []ledger.Version) {
 
 func regionsOf(v ledger.Version) string {
 	var parts []string
-	for region, copied := range v.Regions {
-		if copied.AMI != "" {
-			parts = append(parts, region+"="+copied.AMI)
+	for _, region := range slices.Sorted(maps.Keys(v.Regions)) {
+		if ami := v.Regions[region].AMI; ami != "" {
+			parts = append(parts, region+"="+ami)
 		}
 	}
 	return strings.Join(parts, " ")

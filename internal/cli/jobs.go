@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -199,8 +201,8 @@ func showJob(w io.Writer, j *jobs.Job, v jobView, now time.Time) {
 			row(w, "cancel", "asked for")
 		}
 	}
-	for thing, n := range j.Attempts {
-		row(w, "attempts", fmt.Sprintf("%s: %d", thing, n))
+	for _, thing := range slices.Sorted(maps.Keys(j.Attempts)) {
+		row(w, "attempts", fmt.Sprintf("%s: %d", thing, j.Attempts[thing]))
 	}
 	if j.Error != "" {
 		row(w, "last error", j.Error)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"reflect"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -16,6 +17,9 @@ import (
 
 // print writes a value as JSON or YAML, or calls table where a person reads.
 func (c *command) print(value any, table func(w io.Writer)) error {
+	if v := reflect.ValueOf(value); v.Kind() == reflect.Slice && v.IsNil() {
+		value = []any{} // an empty list, not null
+	}
 	switch c.output {
 	case "json":
 		var out bytes.Buffer
