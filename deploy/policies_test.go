@@ -59,7 +59,7 @@ func TestTheWorkerMayDoWhatItsCodeCallsAndNothingElse(t *testing.T) {
 
 func TestTheProducerMayDoNoMoreThanLookAndEnqueue(t *testing.T) {
 	t.Parallel()
-	harmless := regexp.MustCompile(`^(sqs:(SendMessage|GetQueueUrl)|dynamodb:(GetItem|BatchGetItem|Query)|s3:(PutObject|GetObject|ListBucket)|ec2:Describe\w+|elasticloadbalancing:Describe\w+|ssm:(GetCommandInvocation|GetParameter))$`)
+	harmless := regexp.MustCompile(`^(sqs:(SendMessage|GetQueueUrl)|dynamodb:(GetItem|BatchGetItem|Query)|s3:(PutObject|GetObject|ListBucket)|ec2:(Describe\w+|GetImageBlockPublicAccessState)|elasticloadbalancing:Describe\w+|ssm:(GetCommandInvocation|GetParameter))$`)
 	worker := append(actions(t, "WorkerPolicy"), actions(t, "EC2Policy")...)
 	for _, action := range actions(t, "ProducerPolicy") {
 		if !harmless.MatchString(action) {
