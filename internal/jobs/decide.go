@@ -83,6 +83,11 @@ func decideOpen(job *Job, m *Message, now time.Time) Verdict {
 	if m.Type == Cancel && m.Run == job.Run && job.Cancel != job.Run {
 		return VerdictFlag
 	}
+	if m.Type == Reopen && m.Run >= job.Run && !job.Leased(now) {
+		// There is nothing to retry yet. It must not serve as a wake: the same message could reopen the job later, and then
+		// be deleted, by the delivery that it woke, from behind the run that it opened.
+		return VerdictDelete
+	}
 	if seq, has := m.seq(); has {
 		if seq < job.Seq || (m.Type == Wake && m.Run != job.Run) {
 			return VerdictDelete

@@ -96,14 +96,18 @@ func (s *Store) saveUpdate(job *jobs.Job, saving jobs.Saving, known int) (*types
 		optional("lease", nil, false)
 		optional("rescues", nil, false)
 	}
-	due := job.Wait != nil && job.Wait.Due && !job.Finished()
-	optional("ds", text(shard(job.ID)), due)
-	if due {
-		optional("due", number(job.Wait.Until.UnixMilli()), true)
-		optional("lane", text(string(jobs.WakeLane(job.Priority))), true)
-	} else {
-		optional("due", nil, false)
-		optional("lane", nil, false)
+	if job.Seq != saving.Seq {
+		// A save that leaves seq alone leaves the due entry too: it may be all that stands for the job, where the message in
+		// hand carries no seq and a delete by an old receipt handle takes it away.
+		due := job.Wait != nil && job.Wait.Due && !job.Finished()
+		optional("ds", text(shard(job.ID)), due)
+		if due {
+			optional("due", number(job.Wait.Until.UnixMilli()), true)
+			optional("lane", text(string(jobs.WakeLane(job.Priority))), true)
+		} else {
+			optional("due", nil, false)
+			optional("lane", nil, false)
+		}
 	}
 	if job.Finished() {
 		optional("exp", number(job.Expires.Unix()), true)
