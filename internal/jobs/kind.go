@@ -32,6 +32,12 @@ type Program interface {
 	Result() any
 }
 
+// Resumer is a Program that may learn, in one of its undo steps, that it committed after all: the worker died between the
+// commit and its own save. The job then goes on forward with the step that Resume names.
+type Resumer interface {
+	Resume() (step string)
+}
+
 // Step is one idempotent action with a name.
 type Step struct {
 	Name string

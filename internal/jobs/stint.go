@@ -87,6 +87,17 @@ func (s *stint) beginUndo(end State, reason string) {
 	s.turn.dirty, s.turn.children, s.steps = true, nil, nil
 }
 
+// resume takes the undo back: it found out that the job had committed, by a write whose answer its worker did not live to
+// see. From here on the job goes forward to its end.
+func (s *stint) resume(step string) {
+	job := s.turn.Job
+	s.turn.Note("it was committed before it was %s: it goes on with %s", job.End, step)
+	job.Phase, job.End, job.Failure = Forward, "", ""
+	job.Errors, job.Error, job.Wait = 0, "", nil
+	s.setStep(step)
+	s.turn.dirty, s.turn.children, s.steps = true, nil, nil
+}
+
 func (s *stint) setStep(name string) {
 	job := s.turn.Job
 	job.Step, job.StepSince = name, time.Now()
@@ -128,6 +139,7 @@ func (s *stint) step(ctx context.Context) (move Move, finished bool, err error) 
 			return Done(), false, nil
 		}
 	}
+	committed := s.program.Committed()
 	move, waits, stepErr := s.gather(ctx, step)
 	if stepErr == nil && waits {
 		return move, false, nil
@@ -137,6 +149,10 @@ func (s *stint) step(ctx context.Context) (move Move, finished bool, err error) 
 	}
 	if s.turn.lost != nil {
 		return Move{}, false, s.turn.lost // the claim is gone: nothing more is changed
+	}
+	if p, ok := s.program.(Resumer); ok && job.Phase == Undoing && !committed && s.program.Committed() {
+		s.resume(p.Resume())
+		return Done(), false, s.turn.Save(ctx)
 	}
 	if stepErr == nil && move.what == moveFanOut {
 		move, stepErr = s.fanOut(ctx, step, move)

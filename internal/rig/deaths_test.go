@@ -69,6 +69,13 @@ var cancelled = mishap{"cancel", func(s rig.Story, call int) (rig.Story, *rig.Li
 	}}
 }}
 
+// cancelledAndDead: the worker dies of the same call, before it can see the cancel.
+var cancelledAndDead = mishap{"cancel and death", func(s rig.Story, call int) (rig.Story, *rig.Line) {
+	s, line := cancelled.at(s, call)
+	line.DieAt, line.After = call, true
+	return s, line
+}}
+
 // everyDeath runs the story once in peace, and then with the worker's death before and after each call that it made.
 func everyDeath(t *testing.T, story rig.Story) {
 	t.Helper()

@@ -105,12 +105,17 @@ func TestAFailedVerifyLeavesNothingAndCurrentUntouchedWhateverDies(t *testing.T)
 
 func TestACancelAtAnyCallOfABakeLeavesNothingOrAWholeVersion(t *testing.T) {
 	t.Parallel()
-	everyCall(t, cancelledBake(), 2*sample, cancelled)
+	everyCall(t, cancelledBake(), sample, cancelled, cancelledAndDead)
 }
 
 func TestACancelAtAnyCallOfALaunchLeavesNothingOrAWholeFleet(t *testing.T) {
 	t.Parallel()
-	everyCall(t, cancelledLaunch(), 2*sample, cancelled)
+	everyCall(t, cancelledLaunch(), sample, cancelled, cancelledAndDead)
+}
+
+func TestAFailedVerifyLeavesNothingThoughAnswersAreLostOrTheWorkerFreezes(t *testing.T) {
+	t.Parallel()
+	everyCall(t, failingBake(), 3, lostAnswer, frozen)
 }
 
 func TestABakeSurvivesALostAnswer(t *testing.T) {

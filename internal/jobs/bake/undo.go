@@ -47,7 +47,7 @@ func (b *program) serversGone(ctx context.Context, turn *jobs.Turn) (jobs.Move, 
 }
 
 // undoCheck sees whether the bake committed after all: a worker may die between the catalog's write and its own. Then
-// nothing of the version is undone.
+// nothing of the version is undone, and what follows the commit is done.
 func (b *program) undoCheck(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
 	if b.progress.Version == 0 || b.Committed() {
 		return jobs.Done(), nil
@@ -57,9 +57,12 @@ func (b *program) undoCheck(ctx context.Context, turn *jobs.Turn) (jobs.Move, er
 		return jobs.Done(), err
 	}
 	b.progress.Committed, b.progress.Current = v.Committed, v.Number
-	turn.Warn("%s was published already; it stays", b.versionName())
+	turn.Note("%s was published already; it stays", b.versionName())
 	return jobs.Done(), nil
 }
+
+// Resume names the step after which everything is for a published version.
+func (b *program) Resume() string { return "publish" }
 
 // keepBuilder leaves the builder of a failed bake to whoever wants to look around on it; the reaper removes it in the end.
 func (b *program) keepBuilder(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
