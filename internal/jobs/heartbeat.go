@@ -38,9 +38,35 @@ func (w *Worker) extend(ctx context.Context, now time.Time) {
 	beats.Wait()
 }
 
+func (w *Worker) beginBeat(h *inHand) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if h.settling {
+		return false
+	}
+	h.beating = make(chan struct{})
+	return true
+}
+
+// endBeats waits for the heartbeat under way and lets none begin: one that came late would hide a message again that was
+// handed back.
+func (w *Worker) endBeats(h *inHand) {
+	w.mu.Lock()
+	h.settling = true
+	beating := h.beating
+	w.mu.Unlock()
+	if beating != nil {
+		<-beating
+	}
+}
+
 // extendOne moves the message's visibility first, so that the lease always ends before it. A claim that has passed on
 // ends the delivery's context: it can change nothing any more.
 func (w *Worker) extendOne(ctx context.Context, h *inHand) {
+	if !w.beginBeat(h) {
+		return
+	}
+	defer close(h.beating)
 	times := w.Engine.Times
 	ctx, cancel := context.WithTimeout(ctx, times.Heartbeat)
 	defer cancel()

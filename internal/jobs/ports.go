@@ -8,7 +8,8 @@ import (
 // Store keeps jobs. Every method is one conditional write; where the condition fails the row that stands there comes
 // back, so that a lost race costs no read.
 type Store interface {
-	// Create puts the claimed job where nothing stands, or a tombstone if over says so. A nil row: created.
+	// Create puts the claimed job where nothing stands, or a tombstone if over says so. A nil row: created;
+	// an empty one: not, but nothing stands there any more.
 	Create(ctx context.Context, job *Job, over bool) (*Row, error)
 	// Claim leases and fences an open job whose schema this worker knows. Without ok the row says what stands there; nil: nothing.
 	Claim(ctx context.Context, c Claim) (row *Row, ok bool, err error)

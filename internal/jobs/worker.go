@@ -45,12 +45,16 @@ type inHand struct {
 	cancel context.CancelFunc
 	hold   *Hold
 	since  time.Time // of the last extension
+
+	settling bool          // no heartbeat begins any more
+	beating  chan struct{} // closed when the heartbeat under way is over; nil: none is
 }
 
 // bufferSize is how many messages of a lane may wait in the worker for a slot: one batch.
 const bufferSize = 10
 
-// share is how often the lanes are served from the far end, so that none starves: each eighth time.
+// share is how often another lane than the most urgent is served first, each of the others in turn, so that none starves:
+// each eighth time.
 const share = 8
 
 // NewWorker makes a worker.
@@ -183,17 +187,26 @@ func (w *Worker) dispatchLocked() {
 
 func (w *Worker) nextLocked() *inHand {
 	w.turns++
-	for i := range Lanes {
-		lane := Lanes[i]
-		if w.turns%share == 0 {
-			lane = Lanes[len(Lanes)-1-i]
+	if w.turns%share == 0 {
+		if h := w.popLocked(Lanes[1+w.turns/share%(len(Lanes)-1)]); h != nil {
+			return h
 		}
-		if queue := w.ready[lane]; len(queue) > 0 {
-			w.ready[lane] = queue[1:]
-			return queue[0]
+	}
+	for _, lane := range Lanes {
+		if h := w.popLocked(lane); h != nil {
+			return h
 		}
 	}
 	return nil
+}
+
+func (w *Worker) popLocked(lane Lane) *inHand {
+	queue := w.ready[lane]
+	if len(queue) == 0 {
+		return nil
+	}
+	w.ready[lane] = queue[1:]
+	return queue[0]
 }
 
 func (w *Worker) carry(h *inHand) {
@@ -230,6 +243,7 @@ func (w *Worker) carry(h *inHand) {
 
 // settle does to the message what its delivery came to. If that fails the message comes back, which does no harm.
 func (w *Worker) settle(h *inHand, outcome Outcome) {
+	w.endBeats(h)
 	var err error
 	if outcome.Reason != "" {
 		w.Log.Warn("a message goes to the dead letters", "message", h.OriginalID, "reason", outcome.Reason)
@@ -252,6 +266,7 @@ func (w *Worker) handBack(h *inHand) {
 	w.mu.Lock()
 	delete(w.held, h)
 	w.mu.Unlock()
+	w.endBeats(h)
 	if err := w.Queue.Hide(w.base, h.Received, 0); err != nil {
 		w.Log.Warn("cannot hand a message back; it comes back by itself", "message", h.ID, "error", err)
 	}

@@ -86,6 +86,22 @@ func TestACreationThatMeetsAnItemAsItExpiresIsNotTakenForDone(t *testing.T) {
 	})
 }
 
+func TestWhatHasExpiredIsNotReopened(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := table(t)
+		job := claimed("ping-web-d")
+		create(t, r, job)
+		finish(t, r, job)
+		time.Sleep(time.Hour + 2*time.Second)
+		now := time.Now()
+		row, ok, err := r.User.Store.Claim(t.Context(), jobs.Claim{ID: job.ID, Reopen: 1, Delivery: "second", Now: now, Until: now.Add(time.Minute)})
+		if err != nil || ok || row != nil {
+			t.Fatalf("reopened: %v, row %v, %v; what has expired counts as absent", ok, row, err)
+		}
+	})
+}
+
 func TestTheDueEntryStaysUntilSeqMovesOn(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -35,18 +35,17 @@ func (c *collector[T]) add(ctx context.Context, entry T, size int) error {
 	p := pendingEntry[T]{entry: entry, done: make(chan error, 1)}
 	c.mu.Lock()
 	if len(c.pending) > 0 && c.bytes+size > batchBytes {
-		c.flushLocked(ctx)
+		c.flushLocked()
 	}
 	c.pending = append(c.pending, p)
 	c.bytes += size
 	if len(c.pending) == batchEntries {
-		c.flushLocked(ctx)
+		c.flushLocked()
 	} else if len(c.pending) == 1 {
-		base := context.WithoutCancel(ctx)
 		c.timer = time.AfterFunc(c.linger, func() {
 			c.mu.Lock()
 			defer c.mu.Unlock()
-			c.flushLocked(base)
+			c.flushLocked()
 		})
 	}
 	c.mu.Unlock()
@@ -58,7 +57,9 @@ func (c *collector[T]) add(ctx context.Context, entry T, size int) error {
 	}
 }
 
-func (c *collector[T]) flushLocked(ctx context.Context) {
+// flushLocked sends under a context of its own: the batch is the call of all who are in it, and neither the end nor the lease
+// of one may refuse the others'.
+func (c *collector[T]) flushLocked() {
 	if c.timer != nil {
 		c.timer.Stop()
 		c.timer = nil
@@ -68,13 +69,12 @@ func (c *collector[T]) flushLocked(ctx context.Context) {
 	if len(batch) == 0 {
 		return
 	}
-	ctx = context.WithoutCancel(ctx)
 	c.wait.Go(func() {
 		entries := make([]T, len(batch))
 		for i, p := range batch {
 			entries[i] = p.entry
 		}
-		for i, err := range c.send(ctx, entries) {
+		for i, err := range c.send(context.Background(), entries) {
 			batch[i].done <- err
 		}
 	})

@@ -5,6 +5,7 @@ package queue
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"strconv"
 	"sync"
 	"time"
@@ -133,11 +134,14 @@ func (q *Queue) Receive(ctx context.Context, l jobs.Lane, most int, wait time.Du
 	return received, nil
 }
 
+// messageID is what an original id may look like. Anyone who may send can set the attribute, and it names jobs.
+var messageID = regexp.MustCompile(`^[\w-]{1,128}$`)
+
 // FromSQS turns an SQS message into what a worker takes in hand.
 func FromSQS(l jobs.Lane, m types.Message) jobs.Received {
 	r := jobs.Received{Lane: l, ID: aws.ToString(m.MessageId), Receipt: aws.ToString(m.ReceiptHandle), Body: []byte(aws.ToString(m.Body))}
 	r.OriginalID = r.ID
-	if original, ok := m.MessageAttributes[AttributeOriginal]; ok && original.StringValue != nil {
+	if original, ok := m.MessageAttributes[AttributeOriginal]; ok && original.StringValue != nil && messageID.MatchString(*original.StringValue) {
 		r.OriginalID = *original.StringValue
 	}
 	if n, err := strconv.Atoi(m.Attributes["ApproximateReceiveCount"]); err == nil {

@@ -143,6 +143,7 @@ func decodeJob(it item) (*jobs.Job, error) {
 	}
 	if d.Run < j.Run { // the claim that opened this run could not rewrite the document
 		j.StartOver()
+		j.Cancel = int(integer(it, "cancel")) // it came after the run was opened, which took the last run's away
 	}
 	return j, nil
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -62,8 +63,7 @@ func (s *Store) save(ctx context.Context, job *jobs.Job, saving jobs.Saving, kno
 		}
 		return nil, false, err
 	}
-	_, err = s.api.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{
-		TransactItems: append([]types.TransactWriteItem{{Update: update}}, more...)})
+	err = s.transact(ctx, job.ID, append([]types.TransactWriteItem{{Update: update}}, more...))
 	var cancelled *types.TransactionCanceledException
 	if errors.As(err, &cancelled) && len(cancelled.CancellationReasons) > 0 {
 		if reason := cancelled.CancellationReasons[0]; aws.ToString(reason.Code) == "ConditionalCheckFailed" {
@@ -71,6 +71,46 @@ func (s *Store) save(ctx context.Context, job *jobs.Job, saving jobs.Saving, kno
 		}
 	}
 	return nil, false, err
+}
+
+// conflictTries is how often a transaction is tried that others' writes of the same item cancelled. Siblings that end
+// together all write their parent's count; DynamoDB lets one through at a time, and its SDK leaves the rest to the caller.
+const conflictTries = 12
+
+// transact writes all items or none. Tries after a conflict are spread by job over times that double to half a second.
+func (s *Store) transact(ctx context.Context, id string, items []types.TransactWriteItem) error {
+	for try := 1; ; try++ {
+		_, err := s.api.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: items})
+		if !conflicted(err) || try == conflictTries {
+			return err
+		}
+		hash := fnv.New32a()
+		fmt.Fprintf(hash, "%s %d", id, try) // a hash never fails to write
+		spread := min(10*time.Millisecond<<try, 500*time.Millisecond)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Duration(float64(spread) * float64(hash.Sum32()) / (1 << 32))):
+		}
+	}
+}
+
+// conflicted reports whether a transaction failed on others' writes only.
+func conflicted(err error) bool {
+	var cancelled *types.TransactionCanceledException
+	if !errors.As(err, &cancelled) {
+		return false
+	}
+	conflict := false
+	for _, reason := range cancelled.CancellationReasons {
+		switch aws.ToString(reason.Code) {
+		case "TransactionConflict":
+			conflict = true
+		case "ConditionalCheckFailed":
+			return false
+		}
+	}
+	return conflict
 }
 
 func (s *Store) saveUpdate(job *jobs.Job, saving jobs.Saving, known int) (*types.Update, error) {

@@ -69,7 +69,11 @@ func (s *Store) Create(ctx context.Context, job *jobs.Job, over bool) (*jobs.Row
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	})
 	if old, failed := failedOn(err); failed {
-		return s.row(old)
+		row, err := s.row(old)
+		if row == nil && err == nil {
+			row = &jobs.Row{} // it expired between the write and now: nothing stands there any more, but nothing was created
+		}
+		return row, err
 	}
 	return nil, wrap("create", job.ID, err)
 }
@@ -82,11 +86,11 @@ func (s *Store) Claim(ctx context.Context, c jobs.Claim) (*jobs.Row, bool, error
 		":until": number(c.Until.UnixMilli()), ":dlv": text(c.Delivery)}
 	names := map[string]string{"#state": "state"}
 	if c.Reopen > 0 {
-		condition = "t = :job AND #state <> :open AND #run = :run"
+		condition = "t = :job AND #state <> :open AND #run = :run AND (attribute_not_exists(#exp) OR #exp >= :now)"
 		update = "SET fence = fence + :one, lease = :until, dlv = :dlv, claims = :one, #state = :open, #run = :next REMOVE cancel, #exp"
 		names["#run"], names["#exp"] = "run", "exp"
 		values[":run"], values[":next"], values[":job"] = number(int64(c.Reopen)), number(int64(c.Reopen+1)), text(sortJob)
-		delete(values, ":now")
+		values[":now"] = number(c.Now.Unix()) // what has expired counts as absent
 	} else if c.Run > 0 {
 		condition += " AND #run = :run"
 		names["#run"], values[":run"] = "run", number(int64(c.Run))
