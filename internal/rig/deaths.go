@@ -89,13 +89,14 @@ func (s Story) run(ctx context.Context, r *Rig, line *Line) ([]string, error) {
 	return calls, nil
 }
 
-// judge looks at the end. What a frozen worker sent late is the reaper's to remove: then the end counts after its grace.
+// judge looks at the end. What took effect late is the reaper's to remove: then the end counts after its grace.
 func (s Story) judge(ctx context.Context, r *Rig, line *Line, ended map[string]*jobs.Job) error {
-	if line.FreezeAt > 0 {
-		time.Sleep(line.FreezeFor + time.Minute)
+	late := max(line.FreezeFor, line.LateFor)
+	if late > 0 {
+		time.Sleep(late + time.Minute)
 	}
 	err := s.Check(r, ended)
-	if err != nil && line.FreezeAt > 0 {
+	if err != nil && late > 0 {
 		c := r.worker()
 		time.Sleep(c.ReapGrace + 3*c.ReapInterval)
 		err = s.Check(r, ended)

@@ -41,6 +41,22 @@ var deaths = []mishap{
 // lostAnswer: the call takes effect, as do its repetitions, and the worker learns of a broken connection.
 var lostAnswer = mishap{"lost answer", func(s rig.Story, call int) (rig.Story, *rig.Line) { return s, &rig.Line{DropAt: call} }}
 
+// lateEffect: the connection breaks at once, and the call takes effect when everybody has long gone on.
+var lateEffect = mishap{"late effect", func(s rig.Story, call int) (rig.Story, *rig.Line) {
+	return s, &rig.Line{LateAt: call, LateFor: 4 * time.Minute}
+}}
+
+// drained: the worker is told to end, and another one comes when it has.
+var drained = mishap{"drain", func(s rig.Story, call int) (rig.Story, *rig.Line) {
+	line := &rig.Line{}
+	line.At = func(n int, _ string) {
+		if n == call {
+			line.Drain()
+		}
+	}
+	return s, line
+}}
+
 // frozen: the worker stands still for longer than lease and visibility, while a second one takes over; then it goes on.
 var frozen = mishap{"freeze", func(s rig.Story, call int) (rig.Story, *rig.Line) {
 	return s, &rig.Line{FreezeAt: call, FreezeFor: 3 * time.Minute}

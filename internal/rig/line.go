@@ -1,8 +1,11 @@
 package rig
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"sync"
@@ -24,6 +27,10 @@ type Line struct {
 	// had been: that call and all that were begun meanwhile go out late, though their callers' time may be up.
 	FreezeAt  int
 	FreezeFor time.Duration
+	// LateAt is the number of the call whose connection breaks at once, and so do those of its repetitions, though they take
+	// effect: LateFor later.
+	LateAt  int
+	LateFor time.Duration
 	// At, if not nil, is called with each call that counts, before it goes out.
 	At func(n int, call string)
 	// Counts chooses the calls that count; nil: all but receives and the sweeper's looks, which are idle for the most part.
@@ -33,11 +40,11 @@ type Line struct {
 	died   func()
 	frozen chan struct{} // closed when it freezes
 
-	mu      sync.Mutex
-	calls   []string
-	dead    bool
-	thaw    time.Time
-	dropped string // the invocation whose answers are lost
+	mu    sync.Mutex
+	calls []string
+	dead  bool
+	thaw  time.Time
+	lost  string // the invocation whose answers are lost
 }
 
 // Frozen is closed when the worker freezes.
@@ -65,6 +72,9 @@ func (l *Line) Kill() {
 	l.died()
 }
 
+// Drain tells the worker to end: to finish what it has begun and to hand back the rest.
+func (l *Line) Drain() { l.died() }
+
 // RoundTrip implements http.RoundTripper.
 func (l *Line) RoundTrip(request *http.Request) (*http.Response, error) {
 	name, body, err := callName(request)
@@ -84,6 +94,10 @@ func (l *Line) RoundTrip(request *http.Request) (*http.Response, error) {
 		return nil, ErrDead
 	}
 	request = l.stand(number, request)
+	loses := l.loses(number, request)
+	if loses && l.LateAt > 0 {
+		return nil, errors.Join(broken(), l.later(request))
+	}
 	response, err := l.inner.RoundTrip(request)
 	if dies {
 		l.Kill()
@@ -91,8 +105,8 @@ func (l *Line) RoundTrip(request *http.Request) (*http.Response, error) {
 	if l.Dead() { // it died while the call was under way
 		return nil, errors.Join(ErrDead, discard(response, err))
 	}
-	if l.drops(number, request) {
-		return nil, errors.Join(&net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}, discard(response, err))
+	if loses {
+		return nil, errors.Join(broken(), discard(response, err))
 	}
 	return response, err
 }
@@ -124,19 +138,35 @@ func (l *Line) stand(number int, request *http.Request) *http.Request {
 	return request.WithContext(context.WithoutCancel(request.Context()))
 }
 
-// drops says whether the call's answer is lost. The SDK repeats a call under the same invocation id.
-func (l *Line) drops(number int, request *http.Request) bool {
-	if l.DropAt == 0 {
-		return false
-	}
+// loses says whether the call's answer is lost. The SDK repeats a call under the same invocation id.
+func (l *Line) loses(number int, request *http.Request) bool {
 	invocation := request.Header.Get("Amz-Sdk-Invocation-Id")
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if number == l.DropAt {
-		l.dropped = invocation
+	if number > 0 && (number == l.DropAt || number == l.LateAt) {
+		l.lost = invocation
 	}
-	return l.dropped != "" && l.dropped == invocation
+	return l.lost != "" && l.lost == invocation
 }
+
+// later lets the call take effect after its caller has given up.
+func (l *Line) later(request *http.Request) error {
+	body, err := io.ReadAll(request.Body)
+	if err != nil {
+		return err
+	}
+	late := request.Clone(context.WithoutCancel(request.Context()))
+	late.Body = io.NopCloser(bytes.NewReader(body))
+	go func() {
+		time.Sleep(l.LateFor)
+		if err := discard(l.inner.RoundTrip(late)); err != nil {
+			slog.Debug("a call that was to take effect late", "error", err)
+		}
+	}()
+	return nil
+}
+
+func broken() error { return &net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET} }
 
 func discard(response *http.Response, err error) error {
 	if err != nil {

@@ -108,6 +108,11 @@ func TestACancelAtAnyCallOfABakeLeavesNothingOrAWholeVersion(t *testing.T) {
 	everyCall(t, cancelledBake(), sample, cancelled, cancelledAndDead)
 }
 
+func TestACancelThatTheWorkerDiesOfAtACommitLeavesAWholeVersion(t *testing.T) {
+	t.Parallel()
+	everyCallTo(t, cancelledBake(), cancelledAndDead, 2, "dynamodb:TransactWriteItems")
+}
+
 func TestACancelAtAnyCallOfALaunchLeavesNothingOrAWholeFleet(t *testing.T) {
 	t.Parallel()
 	everyCall(t, cancelledLaunch(), sample, cancelled, cancelledAndDead)
@@ -137,4 +142,25 @@ func TestAFrozenWorkerChangesNothingAfterItsBakeWentToAnother(t *testing.T) {
 func TestAFrozenWorkerChangesNothingAfterItsLaunchWentToAnother(t *testing.T) {
 	t.Parallel()
 	everyCall(t, launchStory(), sample, frozen)
+}
+
+func TestABakeSurvivesALateEffect(t *testing.T) {
+	t.Parallel()
+	everyCall(t, plainBake(), sample, lateEffect)
+}
+
+func TestALaunchSurvivesALateEffect(t *testing.T) {
+	t.Parallel()
+	everyCall(t, launchStory(), sample, lateEffect)
+}
+
+func TestAFailedVerifyLeavesNothingThoughACallTakesEffectLate(t *testing.T) {
+	t.Parallel()
+	everyCall(t, failingBake(), 4, lateEffect)
+}
+
+func TestADrainedWorkerLosesNothing(t *testing.T) {
+	t.Parallel()
+	everyCall(t, plainBake(), 4, drained)
+	everyCall(t, launchStory(), 4, drained)
 }

@@ -140,7 +140,7 @@ func (r *Rig) Start(line *Line) (*Worker, error) {
 	return w, nil
 }
 
-// Drain lets the worker finish what it has begun.
+// Drain lets the worker finish what it has begun, and waits for that.
 func (w *Worker) Drain() {
 	w.cancel()
 	<-w.done
