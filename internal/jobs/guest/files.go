@@ -38,7 +38,11 @@ func (c Copy) Script(shell string) (string, error) {
 		return "", err
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "to=%s\nfolder=%s\nmkdir -p \"$folder\"\nfile=\"$folder/.stampmill-copy\"\n%s\n", Quote(to), Quote(folder), get)
+	fmt.Fprintf(&b, "to=%s\nfolder=%s\n", Quote(to), Quote(folder))
+	if !c.Folder { // mv would put the file into it under its passing name
+		b.WriteString("if [ -d \"$to\" ]; then echo \"$to is a folder: end it with a slash to copy into it\" >&2; exit 1; fi\n")
+	}
+	fmt.Fprintf(&b, "mkdir -p \"$folder\"\nfile=\"$folder/.stampmill-copy\"\n%s\n", get)
 	if c.Folder {
 		b.WriteString("tar -xf \"$file\" -C \"$to\"\nrm -f \"$file\"\n")
 	} else {

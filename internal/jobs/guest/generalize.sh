@@ -14,7 +14,7 @@ rm -f /etc/ssh/ssh_host_*
 for home in /root /home/*; do
   rm -f "$home/.ssh/authorized_keys" "$home/.bash_history" "$home/.ash_history" "$home/.sh_history"
 done
-rm -f /var/lib/systemd/random-seed /var/lib/dhcp/* /var/lib/dhclient/* /var/lib/NetworkManager/*.lease
+rm -rf /var/lib/systemd/random-seed /var/lib/dhcp/* /var/lib/dhclient/* /var/lib/NetworkManager/*.lease
 
 # The SSM agent's identity and the commands that it ran before. The folder of the command that runs now stays: the agent
 # still writes its result there.

@@ -98,6 +98,7 @@ func (part Part) shell(b *strings.Builder, region string) error {
 	}
 	fmt.Fprintf(b, `%s
 (
+  umask 022
   HOME=${HOME:-/root}
   export HOME
   cd "$HOME" 2>/dev/null || cd /

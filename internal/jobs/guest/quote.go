@@ -2,8 +2,15 @@ package guest
 
 import "strings"
 
-// Quote makes a text one word of a POSIX shell, whatever is in it.
-func Quote(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
+// Quote makes a text one word of a POSIX shell, whatever is in it. Double braces are taken apart: SSM replaces
+// {{ssm:name}} in what it is sent.
+func Quote(text string) string {
+	quoted := "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
+	for strings.Contains(quoted, "{{") {
+		quoted = strings.ReplaceAll(quoted, "{{", "{''{")
+	}
+	return quoted
+}
 
 // QuotePowerShell makes a text one PowerShell string, whatever is in it. PowerShell takes typographic quotes for quotes.
 // Double braces are taken apart: SSM replaces {{ssm:name}} in what it is sent.

@@ -84,6 +84,7 @@ prepare() {
 @PREPARE@
 }
 run() {
+  umask 022
   HOME=${HOME:-/root}
   export HOME
   cd "$HOME" 2>/dev/null || cd /
@@ -142,8 +143,10 @@ func shellHead(s Script) string {
 
 // shellPrepare puts the script on the server. Base64 keeps SSM from replacing {{…}} in it.
 func shellPrepare(s Script) (string, error) {
-	if s.Fetch != "" {
-		return shellFetch(s.Fetch, s.Digest, `"$dir/script"`), nil
+	if s.Fetch != "" { // after a reboot the address may have ended, and the script is there
+		present := fmt.Sprintf("  [ -f \"$dir/script\" ] && sum=$(sha256sum \"$dir/script\") && [ \"${sum%%%% *}\" = %s ] && return 0\n",
+			Quote(strings.TrimPrefix(s.Digest, "sha256:")))
+		return present + shellFetch(s.Fetch, s.Digest, `"$dir/script"`), nil
 	}
 	return shellWrite([]byte(s.Text), `"$dir/script"`)
 }
