@@ -44,7 +44,7 @@ spec:
 		}
 		got, err := onImage(r, r.EC2().Inspect().Images[0].ID, "/opt/effects")
 		if want := "first second third fourth fifth"; err != nil || strings.Join(strings.Fields(got), " ") != want {
-			return fmt.Errorf("the image's disk says %q, want %q (%w)", got, want, err)
+			return fmt.Errorf("the image's disk says %q, want %q (%v)", got, want, err)
 		}
 		return nil
 	}
