@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 )
@@ -14,7 +15,8 @@ type SweepStore interface {
 	Due(ctx context.Context, before time.Time, limit int) ([]DueJob, error)
 	// Postpone moves the due entry, so that a wake that stands in a backlog is not sent again each sweep. Only a save removes it.
 	Postpone(ctx context.Context, job DueJob, to time.Time) error
-	// Page reads a page of all open jobs, in no order. An empty cursor begins; an empty next ends.
+	// Page reads a page of all open jobs, in no order. An empty cursor begins; an empty next ends. Items that cannot be read
+	// are its error; it comes with those that can.
 	Page(ctx context.Context, cursor string, limit int) (page []*Job, next string, err error)
 	// Rescued counts a rescue on the job, on condition of its seq, so that the next one waits longer.
 	Rescued(ctx context.Context, job *Job) error
@@ -141,11 +143,10 @@ func (s *Sweeper) rescue(ctx context.Context, now time.Time) error {
 			return nil
 		}
 	}
+	var unread error
 	for cursor := ""; ; {
 		page, next, err := s.Store.Page(ctx, cursor, 200)
-		if err != nil {
-			return err
-		}
+		unread = errors.Join(unread, err)
 		for _, job := range page {
 			if !s.lost(job, now) {
 				continue
@@ -160,7 +161,7 @@ func (s *Sweeper) rescue(ctx context.Context, now time.Time) error {
 			}
 		}
 		if cursor = next; cursor == "" {
-			return nil
+			return unread
 		}
 	}
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"strconv"
 	"time"
@@ -184,14 +185,17 @@ func (f Filter) matches(job *jobs.Job) bool {
 	return true
 }
 
+// decodeJobs gives the jobs that can be read, and what is wrong with the others.
 func decodeJobs(items []map[string]types.AttributeValue) ([]*jobs.Job, error) {
 	decoded := make([]*jobs.Job, 0, len(items))
+	var unread error
 	for _, it := range items {
 		job, err := decodeJob(it)
 		if err != nil {
-			return nil, err
+			unread = errors.Join(unread, err)
+			continue
 		}
 		decoded = append(decoded, job)
 	}
-	return decoded, nil
+	return decoded, unread
 }
