@@ -93,6 +93,25 @@ func (s *Service) Inspect() Inspection {
 	return all
 }
 
+// Summary counts what accounts own in all regions, by state, as it truly is.
+func (s *Service) Summary() any {
+	all := s.Inspect()
+	counts := map[string]map[string]int{"instances": {}, "images": {}, "snapshots": {}, "volumes": {}}
+	for _, i := range all.Instances {
+		counts["instances"][i.State]++
+	}
+	for _, i := range all.Images {
+		counts["images"][i.State]++
+	}
+	for _, r := range all.Snapshots {
+		counts["snapshots"][r.State]++
+	}
+	for _, v := range all.Volumes {
+		counts["volumes"][v.State]++
+	}
+	return counts
+}
+
 func inOrder[T record](all func(func(string, T) bool)) []T {
 	var records []T
 	for _, r := range all {
