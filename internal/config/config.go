@@ -90,13 +90,17 @@ func (c *Worker) check() error {
 		return wrong("SLOTS", fmt.Sprint(c.Slots), "1 to 4096")
 	case c.Lease < 3*time.Second || c.Lease > time.Hour:
 		return wrong("LEASE", c.Lease.String(), "3s to 1h")
-	case c.Visibility <= c.Lease:
+	case c.Visibility.Truncate(time.Second) <= c.Lease: // queues count in whole seconds
 		return wrong("VISIBILITY", c.Visibility.String(), "more than STAMPMILL_LEASE ("+c.Lease.String()+"): the lease ends before the message is visible again")
-	case c.Poll < 0 || c.Poll > 20*time.Second:
-		return wrong("POLL", c.Poll.String(), "0s to 20s")
+	case c.Visibility > 12*time.Hour:
+		return wrong("VISIBILITY", c.Visibility.String(), "at most 12h: queues hide a message no longer")
+	case c.Poll < time.Second || c.Poll > 20*time.Second:
+		return wrong("POLL", c.Poll.String(), "1s to 20s")
+	case c.DrainGrace < 0:
+		return wrong("DRAIN_GRACE", c.DrainGrace.String(), "0s or more")
 	case c.Retention < 18*24*time.Hour:
 		return wrong("RETENTION", c.Retention.String(), "at least 432h (18 days): queues and dead letters keep messages for that long")
-	case c.Pace < 1:
+	case !(c.Pace >= 1): // NaN too
 		return wrong("PACE", fmt.Sprint(c.Pace), "1 or more")
 	case c.ReapInterval != 0 && c.ReapInterval < time.Second:
 		return wrong("REAP_INTERVAL", c.ReapInterval.String(), "0, or at least 1s")
