@@ -1,0 +1,111 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"github.com/stampmill/stampmill/internal/jobs/ledger"
+)
+
+// whole is an estate in which everything holds, with its settings' rows.
+func whole() (*estate, map[string]map[string]string) {
+	e := &estate{current: "ami-1", parameter: "ami-1"}
+	rows := map[string]map[string]string{}
+	instance := func(id string, state types.InstanceStateName) types.Instance {
+		return types.Instance{InstanceId: &id, ImageId: aws.String("ami-1"), State: &types.InstanceState{Name: state}}
+	}
+	for n := range servers {
+		id := fmt.Sprintf("i-%d", n)
+		e.instances = append(e.instances, instance(id, types.InstanceStateNameRunning))
+		e.ledger = append(e.ledger, ledger.Server{Ordinal: n, InstanceID: id})
+		e.told = append(e.told, answer{instance: id, hostname: name(n), page: name(n), settings: map[string]any{"cluster": "blue", "seat": n}})
+		rows[strconv.Itoa(n)] = map[string]string{"seat": strconv.Itoa(n)}
+	}
+	e.instances = append(e.instances, instance("i-builder", types.InstanceStateNameTerminated))
+	e.images = []types.Image{{ImageId: aws.String("ami-1"), State: types.ImageStateAvailable,
+		BlockDeviceMappings: []types.BlockDeviceMapping{{Ebs: &types.EbsBlockDevice{SnapshotId: aws.String("snap-1")}}}}}
+	e.snapshots = []types.Snapshot{{SnapshotId: aws.String("snap-1")}}
+	e.truth = map[string]map[string]int{"instances": {"running": servers, "terminated": 1}, "images": {"available": 1},
+		"snapshots": {"completed": 1}, "volumes": {"in-use": servers}}
+	return e, rows
+}
+
+func TestEachFlawFailsItsCheck(t *testing.T) {
+	t.Parallel()
+	checks := map[string]func(*estate, map[string]map[string]string) string{
+		"servers":  func(e *estate, _ map[string]map[string]string) string { return e.servers() },
+		"holders":  func(e *estate, _ map[string]map[string]string) string { return e.holders() },
+		"image":    func(e *estate, _ map[string]map[string]string) string { return e.image() },
+		"versions": func(e *estate, _ map[string]map[string]string) string { return e.versions() },
+		"books":    func(e *estate, _ map[string]map[string]string) string { return e.books() },
+		"names":    func(e *estate, _ map[string]map[string]string) string { return e.names() },
+		"pages":    func(e *estate, _ map[string]map[string]string) string { return e.pages() },
+		"settings": func(e *estate, rows map[string]map[string]string) string { return e.settings(rows) },
+	}
+	for name, check := range checks {
+		if wrong := check(whole()); wrong != "" {
+			t.Errorf("%s: a whole estate is said to be wrong: %s", name, wrong)
+		}
+	}
+	for _, c := range []struct {
+		flaw, check string
+		make        func(e *estate)
+	}{
+		{"a server too few", "servers", func(e *estate) { e.instances = e.instances[1:] }},
+		{"a builder that is left", "servers", func(e *estate) { e.instances[servers].State.Name = types.InstanceStateNameStopped }},
+		{"two ordinals of one server", "holders", func(e *estate) { e.ledger[7].InstanceID = "i-8" }},
+		{"a server without an ordinal", "holders", func(e *estate) { e.instances[servers].State.Name = types.InstanceStateNameRunning }},
+		{"an ordinal twice", "holders", func(e *estate) { e.ledger[7].Ordinal = 8 }},
+		{"a second AMI", "image", func(e *estate) { e.images = append(e.images, e.images[0]) }},
+		{"a snapshot of no AMI", "image", func(e *estate) { e.snapshots = append(e.snapshots, types.Snapshot{SnapshotId: aws.String("snap-2")}) }},
+		{"current names another AMI", "versions", func(e *estate) { e.current = "ami-2" }},
+		{"a server of another AMI", "versions", func(e *estate) { e.instances[3].ImageId = aws.String("ami-2") }},
+		{"a volume that nobody has", "books", func(e *estate) { e.truth["volumes"]["available"] = 1 }},
+		{"two servers of one name", "names", func(e *estate) { e.told[3].hostname = name(4) }},
+		{"a server that did not answer", "names", func(e *estate) { e.told = e.told[1:] }},
+		{"another server's page", "pages", func(e *estate) { e.told[3].page, e.told[4].page = e.told[4].page, e.told[3].page }},
+		{"another row's settings", "settings", func(e *estate) { e.told[3].settings["seat"] = 1000 }},
+	} {
+		e, rows := whole()
+		c.make(e)
+		if checks[c.check](e, rows) == "" {
+			t.Errorf("%s: not found by %s", c.flaw, c.check)
+		}
+	}
+}
+
+func TestTheEndReachesWhatAChildStarted(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	ps := &processes{}
+	told := make(chan string, 1)
+	p, err := ps.start("child", folder, os.Environ(), func(line string) { told <- line }, nil, "sh", "-c", "sleep 600 & echo $!; wait")
+	if err != nil {
+		t.Fatal(err)
+	}
+	grandchild, err := strconv.Atoi(<-told)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ps.end()
+	if p.running() {
+		t.Error("the child still runs")
+	}
+	// Its standard output, which it shared with the child, is closed: end waited for that. What is left of it is at most a
+	// zombie that nobody has reaped yet.
+	if err := syscall.Kill(grandchild, 0); !errors.Is(err, syscall.ESRCH) {
+		state, readErr := os.ReadFile(filepath.Join("/proc", strconv.Itoa(grandchild), "stat"))
+		if readErr == nil && !strings.Contains(string(state), ") Z ") {
+			t.Errorf("what the child started still runs: %s", state)
+		}
+	}
+}
