@@ -19,7 +19,7 @@ stop() {
       [ "$tries" -lt 150 ] || kill -9 "$pid"
       sleep 0.1
     done
-    echo "ended $2"
+    echo "ended process $pid, $2"
   fi
   rm -f "$1"
 }
@@ -78,8 +78,9 @@ TEXT
 }
 
 down() {
-  stop .run/worker.pid stampmill-worke # ps cuts names at 15 characters
+  stop .run/worker.pid stampmill # ps may cut longer names
   stop .run/localaws.pid localaws
+  rm -f .run/env
 }
 
 case "${1:-}" in
