@@ -39,6 +39,7 @@ type Line struct {
 	inner  http.RoundTripper
 	died   func()
 	frozen chan struct{} // closed when it freezes
+	late   sync.WaitGroup
 
 	mu    sync.Mutex
 	calls []string
@@ -157,12 +158,12 @@ func (l *Line) later(request *http.Request) error {
 	}
 	late := request.Clone(context.WithoutCancel(request.Context()))
 	late.Body = io.NopCloser(bytes.NewReader(body))
-	go func() {
+	l.late.Go(func() {
 		time.Sleep(l.LateFor)
 		if err := discard(l.inner.RoundTrip(late)); err != nil {
 			slog.Debug("a call that was to take effect late", "error", err)
 		}
-	}()
+	})
 	return nil
 }
 

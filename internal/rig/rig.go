@@ -159,6 +159,7 @@ func (r *Rig) Close() error {
 	}
 	for _, w := range workers {
 		<-w.done
+		w.late.Wait()
 	}
 	return r.Endpoint.Close()
 }
