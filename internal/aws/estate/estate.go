@@ -4,12 +4,15 @@ package estate
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/stampmill/stampmill/internal/aws/awserr"
 	"github.com/stampmill/stampmill/internal/aws/ec2"
 	"github.com/stampmill/stampmill/internal/aws/ledger"
 	"github.com/stampmill/stampmill/internal/jobs"
+	"github.com/stampmill/stampmill/internal/jobs/bake"
+	c "github.com/stampmill/stampmill/internal/jobs/cloud"
 	"github.com/stampmill/stampmill/internal/jobs/launch"
 	l "github.com/stampmill/stampmill/internal/jobs/ledger"
 )
@@ -40,8 +43,9 @@ func New(ec2 *ec2.Service, ledger *ledger.Ledger, installation string) *Estate {
 	return &Estate{ec2: ec2, ledger: ledger, installation: installation}
 }
 
-// List gives what carries the installation's tag: instances that stand, AMIs, snapshots (of deregistered AMIs too), volumes
-// that are attached to nothing and were no fleet's, spot requests without an instance.
+// List gives what carries the installation's tag and was made by it: instances that stand, AMIs, snapshots (of deregistered
+// AMIs too), volumes that are attached to nothing and were no fleet's, spot requests without an instance. Others copy tags
+// along: the console's "launch more like this", backups and lifecycle policies of volumes. What they made is not ours.
 func (e *Estate) List(ctx context.Context, target jobs.Target) ([]jobs.Thing, error) {
 	region := e.ec2.For(target)
 	ours := map[string]string{jobs.TagInstallation: e.installation}
@@ -51,6 +55,9 @@ func (e *Estate) List(ctx context.Context, target jobs.Target) ([]jobs.Thing, er
 	}
 	var things []jobs.Thing
 	for _, i := range instances {
+		if clone(i) {
+			continue
+		}
 		things = append(things, jobs.Thing{Kind: instance, ID: i.ID, Tags: i.Tags, Created: i.Launched})
 	}
 	images, err := region.ImagesTagged(ctx, ours)
@@ -58,6 +65,9 @@ func (e *Estate) List(ctx context.Context, target jobs.Target) ([]jobs.Thing, er
 		return nil, err
 	}
 	for _, i := range images {
+		if !captured(i.Tags) {
+			continue
+		}
 		things = append(things, jobs.Thing{Kind: image, ID: i.ID, Tags: i.Tags, Created: i.Created})
 	}
 	snapshots, err := region.SnapshotsTagged(ctx, ours)
@@ -65,6 +75,9 @@ func (e *Estate) List(ctx context.Context, target jobs.Target) ([]jobs.Thing, er
 		return nil, err
 	}
 	for _, s := range snapshots {
+		if !captured(s.Tags) {
+			continue
+		}
 		things = append(things, jobs.Thing{Kind: snapshot, ID: s.ID, Tags: s.Tags, Created: s.Started})
 	}
 	volumes, err := region.FreeVolumes(ctx, ours)
@@ -82,6 +95,23 @@ func (e *Estate) List(ctx context.Context, target jobs.Target) ([]jobs.Thing, er
 	}
 	return append(things, requests...), nil
 }
+
+// clone reports whether somebody else launched the instance with a copy of our tags: our client tokens begin with the
+// incarnation of the job or of the batch that they are of. A spot instance may carry a token of EC2's own.
+func clone(i c.Instance) bool {
+	if i.ClientToken == "" || i.Spot {
+		return false
+	}
+	for _, incarnation := range []string{i.Tags[jobs.TagIncarnation], i.Tags[launch.TagBatch]} {
+		if incarnation != "" && strings.HasPrefix(i.ClientToken, incarnation+"-") {
+			return false
+		}
+	}
+	return true
+}
+
+// captured reports whether a bake made the AMI or snapshot: one that copied its tags from a server or a volume names that.
+func captured(tags map[string]string) bool { return bake.IsImage(tags[jobs.TagThing]) }
 
 // Remove terminates, deregisters, deletes or cancels the thing. One that is gone is no error.
 func (e *Estate) Remove(ctx context.Context, target jobs.Target, thing jobs.Thing) error {

@@ -86,7 +86,7 @@ func (w *world) tables(client *dynamodb.Client) {
 
 func (w *world) launch(token, installation string, count int) []c.Instance {
 	w.t.Helper()
-	tags := map[string]string{jobs.TagInstallation: installation, jobs.TagJob: "bake-1"}
+	tags := map[string]string{jobs.TagInstallation: installation, jobs.TagJob: "bake-1", jobs.TagIncarnation: "inc"}
 	got, err := w.region.Launch(w.t.Context(), c.LaunchRequest{Token: token, ImageID: w.ami, Type: "t3.small", Min: count, Max: count, InstanceTags: tags})
 	if err != nil {
 		w.t.Fatal(err)
@@ -123,12 +123,17 @@ func TestTheEstateIsWhatCarriesOurTagAndWhatTheLedgerNamesStaysNamed(t *testing.
 	synctest.Test(t, func(t *testing.T) {
 		w := start(t)
 		ctx := t.Context()
-		orphan, held := w.launch("a", "ours", 1)[0], w.launch("b", "ours", 1)[0]
-		w.launch("c", "theirs", 1)
+		orphan, held := w.launch("inc-a", "ours", 1)[0], w.launch("inc-b", "ours", 1)[0]
+		w.launch("inc-c", "theirs", 1)
+		w.launch("launched more like this", "ours", 1)
 		time.Sleep(2 * time.Minute)
-		tags := map[string]string{jobs.TagInstallation: "ours"}
+		tags := map[string]string{jobs.TagInstallation: "ours", jobs.TagThing: "image"}
 		ami, err := w.region.Capture(ctx, c.CaptureRequest{InstanceID: held.ID, Name: "web-1", NoReboot: true, ImageTags: tags, SnapshotTags: tags})
 		if err != nil {
+			t.Fatal(err)
+		}
+		copied := map[string]string{jobs.TagInstallation: "ours", jobs.TagThing: "servers"} // as a backup of a server copies them
+		if _, err := w.region.Capture(ctx, c.CaptureRequest{InstanceID: held.ID, Name: "backup", NoReboot: true, ImageTags: copied, SnapshotTags: copied}); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Hour)

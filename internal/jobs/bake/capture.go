@@ -21,7 +21,8 @@ const (
 )
 
 const (
-	thingImage = "image"
+	thingImage  = "image"
+	thingSource = "source-image"
 	// attempts is how often an AMI or a copy that EC2 gave up is begun anew.
 	attempts = 3
 	// An AMI takes 4 to 10 minutes (aws-facts "Times seen in the field"): the first look is late, the others often.

@@ -3,6 +3,7 @@ package bake
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/stampmill/stampmill/internal/jobs"
@@ -50,7 +51,14 @@ func (b *program) copies(ctx context.Context, turn *jobs.Turn) (jobs.Move, error
 	return jobs.Wait(b.untilLook(turn.Now(), copyLook), "copies in %d regions", pending), nil
 }
 
-func copyThing(region string) string { return "copy-" + region }
+func copyThing(region string) string { return copyPrefix + region }
+
+const copyPrefix = "copy-"
+
+// IsImage reports whether a thing of a bake, as its tag names it, is an AMI with its snapshots.
+func IsImage(thing string) bool {
+	return thing == thingImage || thing == thingSource || strings.HasPrefix(thing, copyPrefix)
+}
 
 func (b *program) beginCopy(ctx context.Context, turn *jobs.Turn, region string) error {
 	thing, target := copyThing(region), b.spec.CopyTo[region]

@@ -209,8 +209,8 @@ func (b *program) mayBePublic(ctx context.Context, turn *jobs.Turn) (jobs.Move, 
 
 // imageSource takes an image of the named server, without a reboot, for the builder to be launched from.
 func (b *program) imageSource(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
-	_, ready, err := jobs.Make(ctx, turn, b.making(turn, "source-image", &b.progress.Intermediate, func(ctx context.Context, name string) (string, error) {
-		tags := b.tags(turn, "source-image")
+	_, ready, err := jobs.Make(ctx, turn, b.making(turn, thingSource, &b.progress.Intermediate, func(ctx context.Context, name string) (string, error) {
+		tags := b.tags(turn, thingSource)
 		return b.ec2().Capture(ctx, c.CaptureRequest{InstanceID: b.spec.From.Server, Name: name, NoReboot: true,
 			Description: "what " + b.job.Name + " is baked from", ImageTags: tags, SnapshotTags: tags})
 	}))
@@ -227,7 +227,7 @@ func (b *program) sourceAvailable(ctx context.Context, turn *jobs.Turn) (jobs.Mo
 			return move, err
 		}
 	}
-	found, move, err := b.awaitImage(ctx, turn, made, b.region, "source-image")
+	found, move, err := b.awaitImage(ctx, turn, made, b.region, thingSource)
 	if err != nil || found == nil {
 		return move, err
 	}
