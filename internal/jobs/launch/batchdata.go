@@ -3,6 +3,7 @@ package launch
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/stampmill/stampmill/internal/jobs"
@@ -30,7 +31,8 @@ func (b *batch) prepareUserData(ctx context.Context, turn *jobs.Turn, stamp Stam
 		if data, err = b.manifest(ctx, told, folder); err != nil {
 			return err
 		}
-		a.Key = folder + ".userdata"
+		// Named by its content: a delivery that lost its claim may put its own, with another address, beside it.
+		a.Key = folder + "-" + strings.TrimPrefix(spec.Digest(data), "sha256:")[:16] + ".userdata"
 		if err := b.Files.Put(ctx, a.Key, data); err != nil {
 			return err
 		}

@@ -192,11 +192,19 @@ func (s *shaper) bytes(n *node) *node {
 	return nil
 }
 
+// exact is the largest whole number up to which every reader of JSON sees each one as it was written.
+const exact = 1 << 53
+
 // free takes any value, and replaces variables in its texts.
 func (s *shaper) free(n *node) *node {
 	switch n.kind {
 	case textNode:
 		return s.substitute(n)
+	case numberNode:
+		if whole := !strings.ContainsAny(n.text, ".eE"); whole && math.Abs(n.number) > exact {
+			s.report(n, "expected a whole number of at most 16 digits, found "+n.describe(), "write it in quotes: as a number it would lose its last digits")
+			return nil
+		}
 	case listNode:
 		copied := *n
 		copied.items = slices.Clone(n.items)

@@ -67,6 +67,7 @@ func TestEachProblemIsReportedWhereItStandsWithWhatToDo(t *testing.T) {
 		{"kind: Toy\nname: web\nspec:\n  from: a\n  market:\n    a plain\n    text\n", `6:5: spec.market: expected on-demand or spot, found the text "a plain text"`},
 		{"---\n" + head + "---\nkind: Toy\nname: b\nspec: {from: a, cuont: 1}\n", "9:17: spec.cuont: unknown field; did you mean count?"},
 		{head + "---\n" + head, "6:1: name: Toy web is written twice, first at x.yaml:1; give it another name, region or key"},
+		{head + "  anything: {big: 9007199254740992, id: 1234567890123456789}\n", `5:41: spec.anything.id: expected a whole number of at most 16 digits, found the number 1234567890123456789; write it in quotes: as a number it would lose its last digits`},
 		{head + "  rows: ./rows.txt\n", `5:9: spec.rows: expected a .csv, .json or .yaml file, found the text "./rows.txt"`},
 		{head + "  rows: [{ordinal: 1}, {ordinal: 1}]\n", "5:9: spec.rows: row 2: ordinal 1 has a row already; number the rows from the first ordinal on, or leave the field ordinal out"},
 	} {

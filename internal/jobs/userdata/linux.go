@@ -23,7 +23,8 @@ func (b Batch) cloudConfig(url string) string {
 	out.WriteString("## template: jinja\n#cloud-config\n")
 	out.WriteString("{% set index = ds.meta_data.ami_launch_index | int %}\n")
 	if b.hasHostnames() {
-		fmt.Fprintf(&out, "{%% set hostnames = %s %%}\nhostname: {{ hostnames[index] }}\n", quoted(b.hostnames()))
+		// A base may come with preserve_hostname, which would keep its own; YAML takes a bare 0042 for a number.
+		fmt.Fprintf(&out, "{%% set hostnames = %s %%}\npreserve_hostname: false\nhostname: \"{{ hostnames[index] }}\"\n", quoted(b.hostnames()))
 	}
 	inline := url == ""
 	if inline && b.hasSettings() {

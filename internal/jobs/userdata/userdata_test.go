@@ -282,3 +282,20 @@ func TestHostnamesFollowTheirPattern(t *testing.T) {
 		t.Error("one name for all servers was accepted")
 	}
 }
+
+func TestAHostnameOfDigitsStaysAText(t *testing.T) {
+	t.Parallel()
+	data, _, err := Batch{Servers: []Server{{Hostname: "0042"}}}.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var c struct {
+		Hostname any   `yaml:"hostname"`
+		Preserve *bool `yaml:"preserve_hostname"`
+	}
+	text, _ := strings.CutPrefix(string(data), "## template: jinja\n")
+	text = strings.ReplaceAll(text[strings.Index(text, "preserve_hostname"):], "{{ hostnames[index] }}", "0042")
+	if err := yaml.Unmarshal([]byte(text), &c); err != nil || c.Hostname != "0042" || c.Preserve == nil || *c.Preserve {
+		t.Errorf("%+v, %v", c, err)
+	}
+}
