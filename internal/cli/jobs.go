@@ -222,7 +222,7 @@ func showJob(w io.Writer, j *jobs.Job, v jobView, now time.Time) {
 		row(w, l.Time.UTC().Format("2006-01-02 15:04:05Z"), l.Run, l.Step, clip(oneLine(l.Text), 200))
 	}
 	if v.Spec != nil {
-		fmt.Fprintf(w, "\n%s\n", v.Spec)
+		fmt.Fprintf(w, "\n%s\n", escaped(string(v.Spec)))
 	}
 }
 
@@ -231,78 +231,4 @@ func orDefault(s, d string) string {
 		return d
 	}
 	return s
-}
-
-func (c *command) cancel() *cobra.Command {
-	var run int
-	cmd := &cobra.Command{
-		Use: "cancel JOB…", Short: "Cancel jobs: what they made is undone",
-		Long: `Cancels the current run of each job. A job that is not there yet is cancelled before it begins.
-Past its commit point (a bake's new version is current) a job goes on to its end, whole.`,
-		Args: cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, ids []string) error {
-			return c.order(cmd, ids, jobs.Cancel, run)
-		},
-	}
-	cmd.Flags().IntVar(&run, "run", 0, "the run that is meant (default: the current one)")
-	return cmd
-}
-
-func (c *command) retry() *cobra.Command {
-	return &cobra.Command{
-		Use: "retry JOB…", Short: "Open the next run of jobs that have ended", Args: cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, ids []string) error { return c.order(cmd, ids, jobs.Reopen, 0) },
-	}
-}
-
-// ordered is what cancel and retry tell of each job.
-type ordered struct {
-	Job  string `json:"job"`
-	Run  int    `json:"run"`
-	Sent bool   `json:"sent"`
-	Note string `json:"note"`
-}
-
-// order sends a command to jobs; commands name the run that they mean. All jobs are looked up before the first is sent.
-func (c *command) order(cmd *cobra.Command, ids []string, what jobs.MessageType, run int) error {
-	a, err := c.open(cmd.Context())
-	if err != nil {
-		return err
-	}
-	var orders []ordered
-	var messages []*jobs.Message
-	for _, id := range ids {
-		job, err := find(cmd.Context(), a, id)
-		switch {
-		case err != nil && (what != jobs.Cancel || !wholeID.MatchString(id) || codeOf(err) != ExitNotFound):
-			return err
-		case err != nil:
-			orders = append(orders, ordered{id, max(run, 1), true, "not taken by a worker yet: it is cancelled as soon as it is"})
-			messages = append(messages, &jobs.Message{Type: what, Job: id, Run: max(run, 1)})
-			continue
-		case what == jobs.Reopen && !job.Finished():
-			return exitf(ExitFailure, "%s is still open; only what has ended can be retried", job.ID)
-		case what == jobs.Cancel && job.Finished():
-			orders = append(orders, ordered{job.ID, job.Run, false, "has ended already: " + string(job.State)})
-			continue
-		}
-		m := &jobs.Message{Type: what, Job: job.ID, Run: job.Run, Incarnation: job.Incarnation}
-		note := "asked to cancel"
-		if what == jobs.Reopen {
-			note = fmt.Sprintf("asked to begin run %d", job.Run+1)
-		} else if run > 0 {
-			m.Run = run
-		}
-		orders, messages = append(orders, ordered{job.ID, m.Run, true, note}), append(messages, m)
-	}
-	for _, m := range messages {
-		if err := a.Queue.Send(cmd.Context(), jobs.LaneHigh, m, 0); err != nil {
-			return err
-		}
-	}
-	return c.print(orders, func(w io.Writer) {
-		for _, o := range orders {
-			row(w, o.Job, o.Note)
-		}
-	})
 }

@@ -28,8 +28,6 @@ With --follow it goes on until the job has ended, and shows what a script writes
 output's file on the builder by SSM Run Command (AWS-RunShellScript), which changes nothing there. That needs
 ssm:SendCommand and ssm:GetCommandInvocation; without them, and on Windows, each script's output comes when it
 has ended.`,
-		Example: `  stampmill logs bake-web-k3vq2nq6m7w4xjra
-  stampmill logs bake-web --follow          # a beginning of the id is enough`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			a, err := c.open(cmd.Context())
 			if err != nil {

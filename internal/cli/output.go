@@ -22,25 +22,25 @@ func (c *command) print(value any, table func(w io.Writer)) error {
 	}
 	switch c.output {
 	case "json":
-		var out bytes.Buffer
-		encoder := json.NewEncoder(&out)
-		encoder.SetIndent("", "  ")
-		encoder.SetEscapeHTML(false)
-		if err := encoder.Encode(value); err != nil {
+		out, err := document(value)
+		if err != nil {
 			return err
 		}
-		_, err := io.WriteString(c.Out, escaped(out.String()))
+		_, err = io.WriteString(c.Out, out)
 		return err
 	case "yaml":
-		raw, err := json.Marshal(value) // the JSON names are the documented ones
+		out, err := document(value) // the JSON names are the documented ones
 		if err != nil {
 			return err
 		}
-		out, err := yaml.JSONToYAML([]byte(escaped(string(raw))))
+		text, err := yaml.JSONToYAML([]byte(out))
 		if err != nil {
 			return err
 		}
-		_, err = c.Out.Write(out)
+		if lines(string(text)) == string(text) {
+			out = string(text)
+		} // else JSON, which is YAML too: blocks of YAML have no escapes for what a terminal would obey
+		_, err = io.WriteString(c.Out, out)
 		return err
 	}
 	w := tabwriter.NewWriter(c.Out, 0, 0, 2, ' ', 0)
@@ -48,12 +48,22 @@ func (c *command) print(value any, table func(w io.Writer)) error {
 	return w.Flush()
 }
 
+// document is the value as JSON that does nothing to a terminal.
+func document(value any) (string, error) {
+	var out bytes.Buffer
+	encoder := json.NewEncoder(&out)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	err := encoder.Encode(value)
+	return escaped(out.String()), err
+}
+
 // escaped writes what JSON leaves as it is, and what a terminal would obey, as JSON's escapes: the value stays the same.
 func escaped(document string) string {
 	var b strings.Builder
 	for _, r := range document {
 		switch {
-		case r < 0x7f || unicode.IsPrint(r):
+		case r < 0x7f || unicode.IsPrint(r): // JSON has escaped what is below the space
 			b.WriteRune(r)
 		case r > 0xffff:
 			high, low := utf16.EncodeRune(r)

@@ -29,7 +29,6 @@ func (c *command) ping() *cobra.Command {
 		Use: "ping", Short: "Prove the set-up end to end: a job through queue, worker and table, measured", Args: cobra.NoArgs,
 		Long: `Sends a job that does nothing, and waits until a worker has carried it out: queues, tables, rights and workers are
 then right. Prints how long it took. JSON and YAML are one object, with --count above 1 a list.`,
-		Example: "  stampmill ping\n  stampmill ping --count 10 -o json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if count < 1 {
 				return exitf(ExitUsage, "--count is %d; expected 1 or more", count)

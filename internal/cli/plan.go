@@ -35,8 +35,6 @@ func (c *command) plan() *cobra.Command {
 		Long: `Looks up everything that the jobs would look up, and tells what they would make: which AMI a source comes to,
 which version comes next, which servers are missing and where they would go, what would be retired.
 Nothing is changed and nothing is sent. A document that needs what one before it makes says so.`,
-		Example: `  stampmill plan examples/web/bake.yaml examples/web/launch.yaml
-  stampmill plan fleet.yaml -o json | jq -r '.[].details.planned'`,
 		RunE: func(cmd *cobra.Command, files []string) error {
 			documents, err := specs.load(files)
 			if err != nil {

@@ -104,7 +104,7 @@ run twice bakes once. The same key with another spec is refused.`,
 			for i, s := range sent {
 				ids[i] = s.Job
 			}
-			return c.waitFor(cmd.Context(), a, ids, timeout)
+			return c.waitFor(cmd.Context(), a, ids, timeout, nil)
 		},
 	}
 	specs.add(cmd)

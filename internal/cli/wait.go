@@ -16,8 +16,13 @@ const waitInterval = time.Second
 
 func (c *command) wait() *cobra.Command {
 	var timeout time.Duration
+	var run int
 	cmd := &cobra.Command{
 		Use: "wait JOB…", Short: "Wait until jobs have ended", Args: cobra.MinimumNArgs(1),
+		Long: `Waits until all jobs have ended, and shows how they go on: bars on a terminal, a line a step in a pipe, on
+standard error. A job that no worker has taken yet is waited for too, by its whole id.
+
+Exit codes: 0 all succeeded, 4 one failed, 5 one was cancelled, 6 the time is over (the jobs go on).`,
 		RunE: func(cmd *cobra.Command, ids []string) error {
 			a, err := c.open(cmd.Context())
 			if err != nil {
@@ -26,15 +31,20 @@ func (c *command) wait() *cobra.Command {
 			if ids, err = findOrAwaited(cmd.Context(), a, ids); err != nil {
 				return err
 			}
-			return c.waitFor(cmd.Context(), a, ids, timeout)
+			runs := map[string]int{}
+			for _, id := range ids {
+				runs[id] = run
+			}
+			return c.waitFor(cmd.Context(), a, ids, timeout, runs)
 		},
 	}
 	cmd.Flags().DurationVar(&timeout, "timeout", 0, "give up waiting after this long (the jobs go on); exit code 6")
+	cmd.Flags().IntVar(&run, "run", 0, "wait for this run, or a later one, which may not have begun yet (default: the current one)")
 	return cmd
 }
 
-// waitFor waits until all jobs are terminal. The exit code is the worst end's.
-func (c *command) waitFor(ctx context.Context, a *app.App, ids []string, timeout time.Duration) error {
+// waitFor waits until all jobs are terminal, each in its run of runs or a later one. The exit code is the worst end's.
+func (c *command) waitFor(ctx context.Context, a *app.App, ids []string, timeout time.Duration, runs map[string]int) error {
 	if timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, timeout)
@@ -52,6 +62,9 @@ func (c *command) waitFor(ctx context.Context, a *app.App, ids []string, timeout
 		open := 0
 		for _, id := range ids {
 			row := rows[id]
+			if row != nil && row.Job != nil && row.Job.Run < runs[id] {
+				row, rows[id] = nil, nil
+			}
 			if row == nil || row.Job == nil || !row.Job.Finished() {
 				open++
 			}
