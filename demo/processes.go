@@ -115,3 +115,9 @@ func (ps *processes) end() {
 	}
 	ps.all = nil
 }
+
+// grouped lets the end of a command's context end what the command started as well.
+func grouped(cmd *exec.Cmd) {
+	cmd.SysProcAttr = ownGroup()
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+}

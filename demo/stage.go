@@ -49,7 +49,8 @@ func (s *stage) build(ctx context.Context) error {
 	s.source = filepath.Dir(strings.TrimSpace(string(file)))
 	for name, folder := range map[string]string{"localaws": "localaws", "stampmill": "producer", "stampmill-worker": "worker"} {
 		build := exec.CommandContext(ctx, "go", "build", "-o", filepath.Join(s.folder, "bin", name), "./cmd/"+folder)
-		build.Dir, build.SysProcAttr = s.source, ownGroup()
+		build.Dir = s.source
+		grouped(build)
 		if out, err := build.CombinedOutput(); err != nil {
 			return fmt.Errorf("go build ./cmd/%s: %w\n%s", folder, err, out)
 		}
@@ -117,7 +118,8 @@ func (s *stage) binary(name string) string { return filepath.Join(s.folder, "bin
 func (s *stage) stampmill(ctx context.Context, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, s.binary("stampmill"), args...)
 	var out, errs bytes.Buffer
-	cmd.Env, cmd.Dir, cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = s.environment, s.source, &out, &errs, ownGroup()
+	cmd.Env, cmd.Dir, cmd.Stdout, cmd.Stderr = s.environment, s.source, &out, &errs
+	grouped(cmd)
 	if err := cmd.Run(); err != nil {
 		return "", fmt.Errorf("stampmill %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(errs.String()))
 	}
