@@ -128,7 +128,7 @@ func TestTheTemplateMakesThePrivateBucketOfSetup(t *testing.T) {
 		rules = append(rules, fmt.Sprintf("%s %d %s", at[string](t, rule, "Prefix"), at[uint64](t, rule, "ExpirationInDays"), at[string](t, rule, "Status")))
 	}
 	expected := []string{fmt.Sprintf("logs/ %d Enabled", setup.LogDays), fmt.Sprintf("reports/ %d Enabled", setup.LogDays),
-		fmt.Sprintf("files/ %d Enabled", setup.FileDays)}
+		fmt.Sprintf("files/ %d Enabled", setup.FileDays), fmt.Sprintf("launches/ %d Enabled", setup.LaunchDays)}
 	if !slices.Equal(rules, expected) {
 		t.Errorf("lifecycle %v, expected %v", rules, expected)
 	}

@@ -78,7 +78,7 @@ var (
 		"InvalidInstanceID.Malformed", "InvalidID", "InvalidSubnetID.NotFound", "InvalidVpcID.NotFound", "InvalidKeyPair.NotFound",
 		"InvalidBlockDeviceMapping", "InvalidInput", "UnsupportedOperation", "ResourceNotFoundException", "NoSuchBucket",
 		"InvalidFilterKey", "InvalidDocument", "UnsupportedPlatformType",
-		"OperationNotPermitted",
+		"OperationNotPermitted", "AuthFailure.ServiceLinkedRoleCreationNotPermitted", "VPCIdNotSpecified",
 	}
 	// NotFoundCodes: the thing is not there. Every other code that ends in NotFound or NotFoundException is one of them.
 	NotFoundCodes = []string{

@@ -47,9 +47,13 @@ func (r *Region) StatusOK(ctx context.Context, ids ...string) (map[string]bool, 
 	return found, wrap(err, ids...)
 }
 
-// Console is the last 64 KB of the instance's console output; empty while there is none.
+// Console is the last 64 KB of the instance's console output; empty while there is none. The latest is asked for, since EC2
+// else tells only what it kept when the instance last started or stopped; types that are not on Nitro have no other.
 func (r *Region) Console(ctx context.Context, id string) (string, error) {
-	out, err := r.client.GetConsoleOutput(ctx, &ec2.GetConsoleOutputInput{InstanceId: aws.String(id)})
+	out, err := r.client.GetConsoleOutput(ctx, &ec2.GetConsoleOutputInput{InstanceId: aws.String(id), Latest: aws.Bool(true)})
+	if awserr.IsCode(err, "UnsupportedOperation", "IncorrectInstanceState") {
+		out, err = r.client.GetConsoleOutput(ctx, &ec2.GetConsoleOutputInput{InstanceId: aws.String(id)})
+	}
 	if err != nil {
 		return "", wrap(err, id)
 	}

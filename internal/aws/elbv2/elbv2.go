@@ -3,6 +3,7 @@ package elbv2
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -69,14 +70,20 @@ func (r *Region) Register(ctx context.Context, arn string, instanceIDs ...string
 	return nil
 }
 
-// Deregister takes the servers out, which then drain. What is not in the group, or a group that is gone, is no error.
+// Deregister takes the servers out, which then drain. What is not in the group, or a group that is gone, is no error; a
+// server that the group refuses keeps none of the others in it.
 func (r *Region) Deregister(ctx context.Context, arn string, instanceIDs ...string) error {
 	for chunk := range slices.Chunk(instanceIDs, targetsPerCall) {
 		_, err := r.client.DeregisterTargets(ctx, &elasticloadbalancingv2.DeregisterTargetsInput{TargetGroupArn: aws.String(arn), Targets: targets(chunk)})
-		if awserr.IsCode(err, "TargetGroupNotFound") {
+		switch {
+		case awserr.IsCode(err, "TargetGroupNotFound"):
 			return nil
-		}
-		if err != nil && !awserr.IsCode(err, "InvalidTarget") {
+		case awserr.IsCode(err, "InvalidTarget") && len(chunk) > 1:
+			half := len(chunk) / 2
+			if err := errors.Join(r.Deregister(ctx, arn, chunk[:half]...), r.Deregister(ctx, arn, chunk[half:]...)); err != nil {
+				return err
+			}
+		case err != nil && !awserr.IsCode(err, "InvalidTarget"):
 			return awserr.From(err, arn)
 		}
 	}
@@ -101,12 +108,15 @@ func (r *Region) Health(ctx context.Context, arn string, instanceIDs ...string) 
 
 func (r *Region) health(ctx context.Context, arn string, of []types.TargetDescription) ([]c.TargetHealth, error) {
 	out, err := r.client.DescribeTargetHealth(ctx, &elasticloadbalancingv2.DescribeTargetHealthInput{TargetGroupArn: aws.String(arn), Targets: of})
+	if awserr.IsCode(err, "InvalidTarget") && len(of) > 0 { // the group refuses one of them: what it says of all has the others
+		out, err = r.client.DescribeTargetHealth(ctx, &elasticloadbalancingv2.DescribeTargetHealthInput{TargetGroupArn: aws.String(arn)})
+	}
 	if err != nil {
 		return nil, awserr.From(err, arn)
 	}
 	var list []c.TargetHealth
 	for _, d := range out.TargetHealthDescriptions {
-		if d.Target == nil || d.TargetHealth == nil {
+		if d.Target == nil || d.TargetHealth == nil || !asked(of, aws.ToString(d.Target.Id)) {
 			continue
 		}
 		list = append(list, c.TargetHealth{
@@ -114,6 +124,10 @@ func (r *Region) health(ctx context.Context, arn string, of []types.TargetDescri
 		})
 	}
 	return list, nil
+}
+
+func asked(of []types.TargetDescription, id string) bool {
+	return len(of) == 0 || slices.ContainsFunc(of, func(t types.TargetDescription) bool { return aws.ToString(t.Id) == id })
 }
 
 func targets(ids []string) []types.TargetDescription {

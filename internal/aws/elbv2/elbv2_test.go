@@ -1,9 +1,11 @@
 package elbv2
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -91,5 +93,34 @@ func TestEveryServersHealthIsAskedForInParts(t *testing.T) {
 	got, err := r.Health(t.Context(), "arn:tg", ids...)
 	if err != nil || calls != 3 || len(got) != 3 || got[0].InstanceID != "i-a" || got[0].State != "healthy" {
 		t.Errorf("%v by %d calls, %v", got, calls, err)
+	}
+}
+
+func TestAServerThatTheGroupRefusesKeepsNoOtherInIt(t *testing.T) {
+	t.Parallel()
+	out := map[string]bool{}
+	r := region(t, func(q url.Values) (int, string) {
+		var ids []string
+		for i := 1; q.Get(fmt.Sprintf("Targets.member.%d.Id", i)) != ""; i++ {
+			ids = append(ids, q.Get(fmt.Sprintf("Targets.member.%d.Id", i)))
+		}
+		if slices.Contains(ids, "i-bad") {
+			return refusal("InvalidTarget")
+		}
+		if q.Get("Action") == "DescribeTargetHealth" {
+			const member = "<member><Target><Id>%s</Id></Target><TargetHealth><State>draining</State></TargetHealth></member>"
+			return 200, "<DescribeTargetHealthResponse><DescribeTargetHealthResult><TargetHealthDescriptions>" + fmt.Sprintf(member, "i-1") +
+				fmt.Sprintf(member, "i-somebody") + "</TargetHealthDescriptions></DescribeTargetHealthResult></DescribeTargetHealthResponse>"
+		}
+		for _, id := range ids {
+			out[id] = true
+		}
+		return 200, "<DeregisterTargetsResponse><DeregisterTargetsResult/></DeregisterTargetsResponse>"
+	})
+	if err := r.Deregister(t.Context(), "arn:tg", "i-1", "i-2", "i-bad", "i-3", "i-4"); err != nil || len(out) != 4 {
+		t.Errorf("deregistered %v, %v", out, err)
+	}
+	if got, err := r.Health(t.Context(), "arn:tg", "i-1", "i-bad"); err != nil || len(got) != 1 || got[0].InstanceID != "i-1" {
+		t.Errorf("%v, %v", got, err)
 	}
 }

@@ -82,8 +82,10 @@ func Tables(prefix string) []Table {
 // Bucket is the default name of the installation's bucket: bucket names are global.
 func Bucket(prefix, account, region string) string { return prefix + "-" + account + "-" + region }
 
-// LogDays is how long the bucket keeps scripts' output, and FileDays the files of specs.
+// LogDays is how long the bucket keeps scripts' output, FileDays the files of specs, and LaunchDays what batches and their
+// servers are told: settings, for longer than a message can come back from the dead letters.
 const (
-	LogDays  = 90
-	FileDays = 400
+	LogDays    = 90
+	FileDays   = 400
+	LaunchDays = 30
 )

@@ -166,7 +166,8 @@ func (in Installation) makeBucket(ctx context.Context) error {
 	}
 	_, err = in.S3.PutBucketLifecycleConfiguration(ctx, &s3.PutBucketLifecycleConfigurationInput{Bucket: &in.Bucket,
 		LifecycleConfiguration: &s3types.BucketLifecycleConfiguration{Rules: []s3types.LifecycleRule{
-			expire("logs", "logs/", LogDays), expire("reports", "reports/", LogDays), expire("files", "files/", FileDays)}}})
+			expire("logs", "logs/", LogDays), expire("reports", "reports/", LogDays), expire("files", "files/", FileDays),
+			expire("launches", "launches/", LaunchDays)}}})
 	return err
 }
 

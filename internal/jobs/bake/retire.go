@@ -150,10 +150,18 @@ func (b *program) removeAMI(ctx context.Context, turn *jobs.Turn, region string,
 	if found[0].Tags[jobs.TagInstallation] != turn.Installation {
 		return jobs.Fatalf("retire", copied.AMI, "it does not carry this installation's tag", "deregister it by hand")
 	}
-	if b.spec.Protect != nil {
-		if err := ec2.Unprotect(ctx, copied.AMI); err != nil {
-			return err
-		}
+	return b.deregister(ctx, ec2, copied.AMI)
+}
+
+// deregister removes an AMI, and lifts its protection first where EC2 refused: one that is still being made has none yet, and
+// may not take a call that lifts it.
+func (b *program) deregister(ctx context.Context, ec2 EC2, id string) error {
+	err := ec2.Deregister(ctx, id, true)
+	if err == nil || b.spec.Protect == nil || jobs.IsClass(err, jobs.Retry, jobs.Propagating, jobs.Busy) {
+		return err
 	}
-	return ec2.Deregister(ctx, copied.AMI, true)
+	if lifting := ec2.Unprotect(ctx, id); lifting != nil {
+		return lifting
+	}
+	return ec2.Deregister(ctx, id, true)
 }

@@ -175,12 +175,7 @@ func (b *program) undoImagesIn(ctx context.Context, turn *jobs.Turn, region stri
 			continue
 		}
 		gone = false
-		if b.spec.Protect != nil {
-			if err := ec2.Unprotect(ctx, i.ID); err != nil {
-				return false, err
-			}
-		}
-		if err := ec2.Deregister(ctx, i.ID, true); err != nil {
+		if err := b.deregister(ctx, ec2, i.ID); err != nil {
 			return false, err
 		}
 	}
