@@ -181,7 +181,14 @@ func (w *Worker) dispatchLocked() {
 			return
 		}
 		w.free--
-		w.work.Go(func() { w.carry(h) })
+		w.work.Go(func() { w.serve(h) })
+	}
+}
+
+// serve is a slot while there is something to carry. It keeps its stack, which calls through the SDK make deep.
+func (w *Worker) serve(h *inHand) {
+	for h != nil {
+		h = w.carry(h)
 	}
 }
 
@@ -209,11 +216,12 @@ func (w *Worker) popLocked(lane Lane) *inHand {
 	return queue[0]
 }
 
-func (w *Worker) carry(h *inHand) {
+// carry carries one delivery and gives the next one for its slot.
+func (w *Worker) carry(h *inHand) (next *inHand) {
 	ctx, cancel := context.WithCancel(w.base)
 	defer cancel()
 	if err := w.solo.Acquire(ctx, 1); err != nil {
-		return
+		return nil
 	}
 	weight := int64(1)
 	h.Claimed = func(hold *Hold) {
@@ -235,10 +243,13 @@ func (w *Worker) carry(h *inHand) {
 	w.mu.Lock()
 	w.free++
 	delete(w.held, h)
-	w.dispatchLocked()
+	if next = w.nextLocked(); next != nil {
+		w.free--
+	}
 	w.mu.Unlock()
 	w.signal()
-	w.settle(h, outcome)
+	w.work.Go(func() { w.settle(h, outcome) })
+	return next
 }
 
 // settle does to the message what its delivery came to. If that fails the message comes back, which does no harm.

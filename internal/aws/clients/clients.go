@@ -110,6 +110,7 @@ func New(c Config) (*Clients, error) {
 			return http.ErrUseLastResponse
 		}}
 	}
+	base.HTTPClient = memoryBodies{base.HTTPClient}
 	if c.Endpoint != "" {
 		base.BaseEndpoint = aws.String(c.Endpoint)
 	}
