@@ -74,7 +74,16 @@ type Delivery struct {
 func deleted() Outcome               { return Outcome{Delete: true} }
 func hidden(d time.Duration) Outcome { return Outcome{Hide: d} }
 func refused(reason string) Outcome  { return Outcome{Delete: true, Reason: reason} }
+
+// patience is how long a message is hidden that cannot be worked on now. It grows with the receives, so that an outage of
+// half a day stays under the queues' redrive limit of 100.
 func (d *Delivery) patience() time.Duration {
+	switch {
+	case d.Receives > 60:
+		return 15 * time.Minute
+	case d.Receives > 20:
+		return 5 * time.Minute
+	}
 	return min(time.Second<<min(max(d.Receives-1, 0), 6), time.Minute)
 }
 

@@ -10,13 +10,14 @@ import (
 	"time"
 )
 
-// health answers /live while the process runs and /ready while it receives, with how many deliveries are under way.
+// health answers /live while the process runs and /ready while it receives, with how many deliveries are under way; a
+// worker that drains is not ready.
 type health struct {
 	server  *http.Server
 	address string
 }
 
-func listen(address string, p *Process, log *slog.Logger) (*health, error) {
+func listen(ctx context.Context, address string, p *Process, log *slog.Logger) (*health, error) {
 	if address == "" {
 		return &health{}, nil
 	}
@@ -31,7 +32,13 @@ func listen(address string, p *Process, log *slog.Logger) (*health, error) {
 		}
 	}
 	mux.HandleFunc("GET /live", answer)
-	mux.HandleFunc("GET /ready", answer)
+	mux.HandleFunc("GET /ready", func(w http.ResponseWriter, r *http.Request) {
+		if ctx.Err() != nil {
+			http.Error(w, "draining", http.StatusServiceUnavailable)
+			return
+		}
+		answer(w, r)
+	})
 	h := &health{address: listener.Addr().String(), server: &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}}
 	go func() {
 		if err := h.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {

@@ -39,7 +39,7 @@ func Run(ctx context.Context, c config.Worker, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	health, err := listen(c.Health, p, log)
+	health, err := listen(ctx, c.Health, p, log)
 	if err != nil {
 		return err
 	}
