@@ -31,14 +31,14 @@ type progress struct {
 	Copies    map[string]image `json:"copies,omitempty"`
 	Committed time.Time        `json:"committed,omitzero"`
 	// Current is the image's current version after the commit: ours, unless a later one was there.
-	Current  int          `json:"current,omitempty"`
-	Template string       `json:"template,omitempty"` // version of the launch template
-	Retired  []int        `json:"retired,omitempty"`
-	Ending   bool         `json:"ending,omitempty"` // servers were told to terminate
+	Current  int    `json:"current,omitempty"`
+	Template string `json:"template,omitempty"` // version of the launch template
+	Retired  []int  `json:"retired,omitempty"`
+	Ending   bool   `json:"ending,omitempty"` // servers were told to terminate
 	// Console: the console of a builder without SSM was kept.
-	Console bool `json:"console,omitempty"`
-	Kept     time.Time    `json:"kept,omitzero"`    // until when the builder of a failed bake is kept
-	Notify   notify.State `json:"notify,omitzero"`
+	Console bool         `json:"console,omitempty"`
+	Kept    time.Time    `json:"kept,omitzero"` // until when the builder of a failed bake is kept
+	Notify  notify.State `json:"notify,omitzero"`
 }
 
 // source is what the bake starts from.
