@@ -140,3 +140,11 @@ func TestAnErrorTellsAPersonWhatToDo(t *testing.T) {
 		}
 	}
 }
+
+func TestATemplatesNetworkInterfacesAreNamedAsTheCause(t *testing.T) {
+	t.Parallel()
+	const message = "Network interfaces and an instance-level subnet ID may not be specified on the same request"
+	if got := hint("InvalidParameterCombination", message, ""); !strings.Contains(got, "launch template") {
+		t.Errorf("the hint is %q", got)
+	}
+}

@@ -2,6 +2,7 @@ package awserr
 
 import (
 	"regexp"
+	"strings"
 )
 
 // hints say what a person does about a code.
@@ -45,6 +46,10 @@ func hint(code, message, action string) string {
 			return "the IAM policy of the worker's role must allow " + m[1]
 		}
 		return "the IAM policy of the worker's role must allow " + action
+	case "InvalidParameterCombination":
+		if strings.Contains(message, "etwork interfaces and an instance-level") {
+			return "the launch template has network interfaces: let it say subnet, security groups and public address, or use one without them"
+		}
 	}
 	return hints[code]
 }
