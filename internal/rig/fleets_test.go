@@ -1,9 +1,11 @@
 package rig_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stampmill/stampmill/internal/jobs"
@@ -78,5 +80,32 @@ func TestLaunchesThatComeTogetherConverge(t *testing.T) {
 			b.ends(id, jobs.Succeeded)
 		}
 		b.must(thirty(b.Rig))
+	})
+}
+
+func TestAskingForFewerServersThanThereAreKeepsThemAllWanted(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		story := launchStory()
+		few := story
+		few.Spec = strings.Replace(story.Spec, "count: 30", "count: 10", 1)
+		story.Check = func(r *rig.Rig, ended map[string]*jobs.Job) error {
+			ids, err := r.Submit(t.Context(), few.Spec, ".", "fewer", nil)
+			if err != nil {
+				return err
+			}
+			again, err := r.Wait(t.Context(), time.Hour, ids...)
+			if err != nil {
+				return err
+			}
+			fleet, _, err := r.User.Ledger.GetFleet(t.Context(), "web-prod")
+			if err != nil || fleet.Count != 30 || len(again[ids[0]].Warnings) != 1 {
+				return fmt.Errorf("the fleet wants %d servers (%v), warnings %q", fleet.Count, err, again[ids[0]].Warnings)
+			}
+			return thirty(r)
+		}
+		if _, err := story.Run(t.Context(), &rig.Line{}); err != nil {
+			t.Fatal(err)
+		}
 	})
 }

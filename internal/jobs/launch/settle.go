@@ -134,7 +134,8 @@ func (l *launch) describeFleet(ctx context.Context, turn *jobs.Turn) error {
 	if !known {
 		return jobs.Fatalf("describe the fleet", l.fleet(), "it is not in the ledger any more", "")
 	}
-	fleet.Image, fleet.Count, fleet.Labels, fleet.Spec, fleet.Updated = l.progress.Image.Ref, l.spec.Count, turn.Job.Labels, turn.Job.Spec, turn.Now()
+	count := max(l.spec.Count, l.progress.Existing.Len()) // a launch never shrinks a fleet: what is there stays wanted
+	fleet.Image, fleet.Count, fleet.Labels, fleet.Spec, fleet.Updated = l.progress.Image.Ref, count, turn.Job.Labels, turn.Job.Spec, turn.Now()
 	return l.Ledger.PutFleet(ctx, turn.Guard(), fleet)
 }
 
