@@ -23,6 +23,7 @@ import (
 // Run works until the context ends, then drains. A drain that takes longer than its grace ends the process all the same:
 // another worker carries on.
 func Run(ctx context.Context, c config.Worker, log *slog.Logger) error {
+	paceCollector()
 	sdk, err := clients.New(clients.Config{Version: version.Number})
 	if err != nil {
 		return err
