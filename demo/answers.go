@@ -93,11 +93,11 @@ func (s *stage) invocations(ctx context.Context, command string) (ended int, all
 // read takes an answer apart. What a server did not say stays empty, and fails its check.
 func read(i types.CommandInvocation) answer {
 	a := answer{instance: aws.ToString(i.InstanceId)}
-	var output string
+	var output strings.Builder
 	for _, plugin := range i.CommandPlugins {
-		output += aws.ToString(plugin.Output)
+		output.WriteString(aws.ToString(plugin.Output))
 	}
-	lines := strings.SplitN(output, "\n", 3)
+	lines := strings.SplitN(output.String(), "\n", 3)
 	if len(lines) == 3 {
 		a.hostname, a.page = lines[0], lines[1]
 		if json.Unmarshal([]byte(lines[2]), &a.settings) != nil {

@@ -59,19 +59,20 @@ func (s *speaker) line(colour, format string, args ...any) {
 
 // quote shows a command and what it printed, at most so many lines of it.
 func (s *speaker) quote(command, output string, most int) {
-	text := s.paint(bold, "  $ "+command) + "\n"
+	var text strings.Builder
+	text.WriteString(s.paint(bold, "  $ "+command) + "\n")
 	lines := strings.Split(strings.TrimRight(output, "\n"), "\n")
 	for i, line := range lines {
 		if output == "" {
 			break
 		}
 		if i == most {
-			text += s.paint(dim, fmt.Sprintf("    … %d more", len(lines)-most)) + "\n"
+			text.WriteString(s.paint(dim, fmt.Sprintf("    … %d more", len(lines)-most)) + "\n")
 			break
 		}
-		text += "    " + line + "\n"
+		text.WriteString("    " + line + "\n")
 	}
-	s.print(text)
+	s.print(text.String())
 }
 
 func (s *speaker) paint(colour, text string) string {

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 )
@@ -26,7 +27,7 @@ type claim struct {
 // work starts a worker.
 func (s *stage) work(number int) error {
 	w := &worker{claims: map[string]claim{}}
-	environment := append(s.environment[:len(s.environment):len(s.environment)],
+	environment := append(slices.Clip(s.environment),
 		"STAMPMILL_LEASE="+lease, "STAMPMILL_VISIBILITY="+visibility, "STAMPMILL_POLL=2s", "STAMPMILL_SWEEP_INTERVAL=2s",
 		"STAMPMILL_PACE="+speed, "STAMPMILL_HEALTH=", "STAMPMILL_LOG_LEVEL=debug", "STAMPMILL_LOG_FORMAT=json")
 	var err error

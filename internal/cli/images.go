@@ -113,8 +113,8 @@ func (c *command) printAMI(image ledger.Image, versions []ledger.Version, number
 
 func versionTable(w io.Writer, image ledger.Image, versions []ledger.Version) {
 	row(w, "VERSION", "STATE", "AMI", "PARENT", "ARCHITECTURE", "CREATED", "JOB")
-	for i := len(versions) - 1; i >= 0; i-- {
-		v := versions[i]
+	for _, v := range slices.Backward(versions) {
+
 		state := string(v.State)
 		if v.Number == image.Current {
 			state = "current"

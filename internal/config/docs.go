@@ -13,8 +13,8 @@ func docs(c any) map[string]string {
 }
 
 func collect(t reflect.Type, meanings map[string]string) {
-	for i := range t.NumField() {
-		field := t.Field(i)
+	for field := range t.Fields() {
+		field := field
 		if field.Anonymous {
 			collect(field.Type, meanings)
 			continue

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"time"
 )
@@ -92,12 +93,7 @@ func IsClass(err error, classes ...Class) bool {
 		return false
 	}
 	class := ClassOf(err)
-	for _, c := range classes {
-		if c == class {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(classes, class)
 }
 
 // IsAmbiguous reports whether the call behind err may have taken effect.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 )
 
@@ -110,10 +111,8 @@ func (t *Turn) Note(format string, args ...any) {
 func (t *Turn) Warn(format string, args ...any) {
 	text := clipTo(fmt.Sprintf(format, args...), maxLine)
 	t.Note("warning: %s", text)
-	for _, w := range t.Job.Warnings {
-		if w == text {
-			return
-		}
+	if slices.Contains(t.Job.Warnings, text) {
+		return
 	}
 	if len(t.Job.Warnings) < 20 {
 		t.Job.Warnings = append(t.Job.Warnings, text)

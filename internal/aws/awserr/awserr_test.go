@@ -44,7 +44,7 @@ func answered(operation, code, message string, status int) error {
 func TestEveryCodeOfTheFactsHasItsClassWhateverTheStatus(t *testing.T) {
 	t.Parallel()
 	for class, codes := range facts {
-		for _, code := range strings.Split(codes, ",") {
+		for code := range strings.SplitSeq(codes, ",") {
 			code = strings.TrimSpace(code)
 			for _, status := range []int{400, 500, 503} {
 				if got := jobs.ClassOf(From(answered("RunInstances", code, "some words", status), "i-1")); got != class {

@@ -58,7 +58,7 @@ func refusal(code, message string) (int, string) {
 	return 400, "<Response><Errors><Error><Code>" + code + "</Code><Message>" + message + "</Message></Error></Errors><RequestID>1</RequestID></Response>"
 }
 
-// listed are the values of Name.1, Name.2, …
+// listed are the values of Name.1, Name.2, ….
 func listed(q url.Values, name string) []string {
 	var values []string
 	for i := 1; q.Has(fmt.Sprintf("%s.%d", name, i)); i++ {

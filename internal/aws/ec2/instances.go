@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"slices"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -134,14 +135,14 @@ func passed(s *types.InstanceStatusSummary) bool {
 
 // filterText names what a filter looked for, for errors.
 func filterText(filters []types.Filter) string {
-	text := ""
+	var text strings.Builder
 	for _, f := range filters {
 		if name := aws.ToString(f.Name); name != "instance-state-name" && len(f.Values) > 0 {
-			text += " " + name + "=" + f.Values[0]
+			text.WriteString(" " + name + "=" + f.Values[0])
 			if len(f.Values) > 1 {
-				text += ",…"
+				text.WriteString(",…")
 			}
 		}
 	}
-	return "with" + text
+	return "with" + text.String()
 }

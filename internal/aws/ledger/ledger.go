@@ -21,6 +21,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strconv"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -77,9 +78,7 @@ func document(pk, sk string, thing any, attributes item) (item, error) {
 	}
 	it := key(pk, sk)
 	it["b"] = &types.AttributeValueMemberB{Value: b}
-	for name, value := range attributes {
-		it[name] = value
-	}
+	maps.Copy(it, attributes)
 	return it, nil
 }
 

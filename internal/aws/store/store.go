@@ -195,8 +195,7 @@ func (s *Store) row(it item) (*jobs.Row, error) {
 
 // failedOn reports whether a single write failed on its condition, and what stood there.
 func failedOn(err error) (item, bool) {
-	var failed *types.ConditionalCheckFailedException
-	if errors.As(err, &failed) {
+	if failed, ok := errors.AsType[*types.ConditionalCheckFailedException](err); ok {
 		return failed.Item, true
 	}
 	return nil, false

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/stampmill/stampmill/internal/jobs"
@@ -300,12 +301,8 @@ func (b *batch) origin() (job, incarnation string, run int) {
 // tags are the same for the whole batch. Ours win over a user's.
 func (b *batch) tags(turn *jobs.Turn, stamp Stamp) map[string]string {
 	tags := map[string]string{}
-	for key, value := range stamp.Tags {
-		tags[key] = value
-	}
-	for key, value := range turn.Tags(thing) {
-		tags[key] = value
-	}
+	maps.Copy(tags, stamp.Tags)
+	maps.Copy(tags, turn.Tags(thing))
 	job, incarnation, run := b.origin()
 	tags[jobs.TagJob], tags[jobs.TagIncarnation], tags[jobs.TagRun] = job, incarnation, fmt.Sprint(run)
 	tags[TagFleet], tags[TagImage], tags[TagBatch] = b.spec.Fleet, stamp.Image, turn.Job.Incarnation

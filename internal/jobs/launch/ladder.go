@@ -3,6 +3,7 @@ package launch
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/stampmill/stampmill/internal/jobs/cloud"
 )
@@ -21,13 +22,14 @@ func (r Rung) String() string {
 	if r.Spot {
 		market = "spot"
 	}
-	text := fmt.Sprintf("pool %d, %s", r.Pool+1, market)
+	var text strings.Builder
+	text.WriteString(fmt.Sprintf("pool %d, %s", r.Pool+1, market))
 	for _, part := range []string{r.Type, r.Zone, r.Subnet} {
 		if part != "" {
-			text += ", " + part
+			text.WriteString(", " + part)
 		}
 	}
-	return text
+	return text.String()
 }
 
 // Ladder is the places in the order in which they are asked: pool by pool, within a pool type by type, within a type

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -109,9 +110,7 @@ func (f *folder) file(path string, withMode bool) (map[string]any, error) {
 		return nil, err
 	}
 	if len(content) > MaxInline {
-		for name, value := range f.upload(path, content) {
-			fields[name] = value
-		}
+		maps.Copy(fields, f.upload(path, content))
 		return fields, nil
 	}
 	fields["digest"], fields["size"] = Digest(content), len(content)

@@ -121,7 +121,7 @@ func check(v reflect.Value, p *Problems) {
 		return
 	}
 	if v.CanAddr() {
-		if checker, ok := v.Addr().Interface().(Checker); ok {
+		if checker, ok := reflect.TypeAssert[Checker](v.Addr()); ok {
 			checker.CheckSpec(p)
 		}
 	}

@@ -156,7 +156,7 @@ func (b *schemaBuilder) of(t reflect.Type, tag reflect.StructTag) map[string]any
 }
 
 func (b *schemaBuilder) plain(t reflect.Type, tag reflect.StructTag) map[string]any {
-	if schemer, ok := reflect.New(t).Interface().(Schemer); ok {
+	if schemer, ok := reflect.TypeAssert[Schemer](reflect.New(t)); ok {
 		return schemer.JSONSchema()
 	}
 	switch {
@@ -255,7 +255,7 @@ func (b *schemaBuilder) define(t reflect.Type) string {
 }
 
 func shortSchemas(t reflect.Type) []map[string]any {
-	if s, ok := reflect.New(t).Interface().(ShortSchemer); ok {
+	if s, ok := reflect.TypeAssert[ShortSchemer](reflect.New(t)); ok {
 		return s.ShorthandSchemas()
 	}
 	return []map[string]any{{"type": []string{"string", "number", "boolean", "array"}}}

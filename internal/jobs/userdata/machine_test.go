@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"reflect"
 	"strings"
@@ -83,9 +84,7 @@ func TestTheEndpointsServersKnowTheirNamesAndSettings(t *testing.T) {
 							t.Fatal(err)
 						}
 						want := map[string]any{"shard": fmt.Sprint("s", index)}
-						for key, value := range tricky {
-							want[key] = value
-						}
+						maps.Copy(want, tricky)
 						if !reflect.DeepEqual(got, want) {
 							t.Errorf("the settings are %v, expected %v", got, want)
 						}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -56,9 +57,7 @@ func (p JSONProtocol) WriteError(w http.ResponseWriter, r *Request, err error) {
 	e := AsError(err)
 	note(w, e.Code)
 	fields := map[string]any{"message": e.Message}
-	for name, value := range e.Fields {
-		fields[name] = value
-	}
+	maps.Copy(fields, e.Fields)
 	fields["__type"] = e.Code
 	if p.Namespace != "" {
 		fields["__type"] = p.Namespace + "#" + e.Code

@@ -3,6 +3,7 @@ package dynamodb
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -25,9 +26,7 @@ type attributes = map[string]types.AttributeValue
 func keyOf(pk string, sk int) attributes { return attributes{"pk": str(pk), "sk": num(sk)} }
 
 func with(item attributes, more attributes) attributes {
-	for name, value := range more {
-		item[name] = value
-	}
+	maps.Copy(item, more)
 	return item
 }
 

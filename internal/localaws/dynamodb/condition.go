@@ -208,10 +208,8 @@ func (p *conditionParser) atom() (*node, error) {
 		p.advance()
 		return &node{kind: nodeValue, text: t.text}, nil
 	case tokenWord:
-		for _, word := range []string{"AND", "OR", "NOT", "BETWEEN", "IN"} {
-			if p.atKeyword(word) {
-				return nil, p.syntax()
-			}
+		if slices.ContainsFunc([]string{"AND", "OR", "NOT", "BETWEEN", "IN"}, p.atKeyword) {
+			return nil, p.syntax()
 		}
 		if after := p.tokens[p.at+1]; after.text == "(" {
 			p.advance()

@@ -85,7 +85,7 @@ const hexDigits = "0123456789abcdef"
 func appendString(to []byte, s string) []byte {
 	to = append(to, '"')
 	start := 0
-	for i := 0; i < len(s); i++ {
+	for i := range len(s) {
 		c := s[i]
 		if c >= ' ' && c != '"' && c != '\\' && c < utf8.RuneSelf || c >= utf8.RuneSelf {
 			continue

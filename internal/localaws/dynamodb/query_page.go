@@ -3,6 +3,7 @@ package dynamodb
 import (
 	"encoding/binary"
 	"math/bits"
+	"slices"
 	"strings"
 	"time"
 )
@@ -80,7 +81,7 @@ func (q *reading) coverConditions(key keySchema) error {
 // behind the range key, in an index; no encoded key begins another one.
 func (k *keyCondition) span(at []byte) span {
 	whole := span{low: string(at), high: after(string(at))}
-	encoded := func(v Value) string { return string(orderedBytes(at[:len(at):len(at)], v)) }
+	encoded := func(v Value) string { return string(orderedBytes(slices.Clip(at), v)) }
 	first := encoded(k.values[0])
 	switch k.operator {
 	case "=":

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -213,9 +214,9 @@ func (h *fakeHost) of(t *testing.T, id string) *fakeMachine {
 	t.Helper()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for n := len(h.made) - 1; n >= 0; n-- {
-		if h.made[n].config.Identity.InstanceID == id {
-			return h.made[n]
+	for _, v := range slices.Backward(h.made) {
+		if v.config.Identity.InstanceID == id {
+			return v
 		}
 	}
 	t.Fatalf("no machine was made for %s", id)

@@ -3,6 +3,7 @@ package machine
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/stampmill/stampmill/internal/localaws/machine/shell"
@@ -218,10 +219,5 @@ func dpkg(_ context.Context, p *shell.Process) int {
 }
 
 func contains(list []string, name string) bool {
-	for _, one := range list {
-		if one == name {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(list, name)
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"strings"
 	"sync"
 
@@ -37,9 +38,7 @@ func NewData(metadata map[string]string, v1 map[string]any) Data {
 		at[underscored(names[len(names)-1])] = value
 	}
 	data := Data{}
-	for name, value := range v1 {
-		data[name] = value
-	}
+	maps.Copy(data, v1)
 	data["v1"], data["ds"] = v1, map[string]any{"meta_data": meta}
 	return data
 }

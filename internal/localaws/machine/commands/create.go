@@ -138,8 +138,8 @@ const maxFile = 16 << 20
 func byteSize(text string) (int, bool) {
 	factor := 1
 	for suffix, f := range map[string]int{"k": 1 << 10, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30} {
-		if strings.HasSuffix(text, suffix) {
-			text, factor = strings.TrimSuffix(text, suffix), f
+		if before, ok0 := strings.CutSuffix(text, suffix); ok0 {
+			text, factor = before, f
 		}
 	}
 	n, err := strconv.Atoi(text)

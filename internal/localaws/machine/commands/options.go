@@ -9,6 +9,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,9 +22,7 @@ import (
 func All() map[string]shell.Program {
 	all := map[string]shell.Program{"sh": shell.Main}
 	for _, set := range []map[string]shell.Program{textCommands, fileCommands, listCommands, encodingCommands, processCommands, compareCommands} {
-		for name, program := range set {
-			all[name] = program
-		}
+		maps.Copy(all, set)
 	}
 	return all
 }
@@ -117,7 +116,7 @@ func (o *options) cluster(p *shell.Process, letters string, rest []string, short
 
 func specification(spec string) (short map[string]bool, long map[string]string, takes map[string]bool) {
 	short, long, takes = map[string]bool{}, map[string]string{}, map[string]bool{}
-	for _, item := range strings.Fields(spec) {
+	for item := range strings.FieldsSeq(spec) {
 		key, name := item[:1], strings.TrimLeft(item[1:], ":,")
 		withValue := strings.Contains(item, ":")
 		if len(item) > 1 && item[1] != ':' && item[1] != ',' {

@@ -95,8 +95,8 @@ func duration(text string) (time.Duration, bool) {
 	}
 	unit := time.Second
 	for suffix, u := range map[string]time.Duration{"s": time.Second, "m": time.Minute, "h": time.Hour, "d": 24 * time.Hour} {
-		if strings.HasSuffix(text, suffix) {
-			text, unit = strings.TrimSuffix(text, suffix), u
+		if before, ok0 := strings.CutSuffix(text, suffix); ok0 {
+			text, unit = before, u
 			break
 		}
 	}

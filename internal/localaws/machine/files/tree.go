@@ -277,8 +277,7 @@ func (t *Tree) computation(abs string) func() string {
 
 // Reason is an error's cause as command line tools word it: No such file or directory.
 func Reason(err error) string {
-	var pathErr *fs.PathError
-	if errors.As(err, &pathErr) {
+	if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
 		err = pathErr.Err
 	}
 	text := err.Error()

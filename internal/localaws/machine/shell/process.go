@@ -137,8 +137,7 @@ func (p *Process) result(ctx context.Context, code int) int {
 	if ctx.Err() == nil {
 		return code & 0xff
 	}
-	var signal killed
-	if errors.As(context.Cause(ctx), &signal) {
+	if signal, ok := errors.AsType[killed](context.Cause(ctx)); ok {
 		return 128 + int(signal)
 	}
 	return 137

@@ -112,7 +112,7 @@ func (s *System) LookPath(name, dir, search string) (string, bool) {
 	if strings.Contains(name, "/") {
 		return absolute(dir, name), true
 	}
-	for _, in := range strings.Split(search, ":") {
+	for in := range strings.SplitSeq(search, ":") {
 		candidate := path.Join(absolute(dir, in), name)
 		if n, err := s.Files.Stat(candidate); err == nil && n.Mode.IsRegular() && n.Mode&0o111 != 0 {
 			return candidate, true

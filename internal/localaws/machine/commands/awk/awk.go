@@ -129,7 +129,7 @@ func (r Run) Execute(p *Program, input string) (code int, err error) {
 	}()
 	exited := m.list(p.begin) == control("exit")
 	if p.ReadsInput() && !exited && input != "" {
-		for _, line := range strings.Split(strings.TrimSuffix(input, "\n"), "\n") {
+		for line := range strings.SplitSeq(strings.TrimSuffix(input, "\n"), "\n") {
 			m.vars["NR"] = number(m.vars["NR"].number + 1)
 			m.vars["FNR"] = m.vars["NR"]
 			m.split(line)
