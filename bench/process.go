@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -78,7 +79,7 @@ func start(binary string, environment, arguments []string, line *string) (*proce
 	return p, nil
 }
 
-// end asks the process to end, and kills it if it does not.
+// end asks the process to end, and kills it if it does not soon: a worker would let its long polls finish.
 func (p *process) end() error {
 	for _, signal := range []os.Signal{syscall.SIGTERM, syscall.SIGKILL} {
 		if err := p.Process.Signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
@@ -87,7 +88,7 @@ func (p *process) end() error {
 		select {
 		case <-p.gone:
 			return nil
-		case <-time.After(5 * time.Second):
+		case <-time.After(time.Second):
 		}
 	}
 	return fmt.Errorf("process %d does not end", p.Process.Pid)
@@ -99,7 +100,7 @@ func endProcesses() {
 	all := started.all
 	started.all = nil
 	started.Unlock()
-	for _, p := range all {
+	for _, p := range slices.Backward(all) { // workers before their endpoint
 		if err := p.end(); err != nil {
 			fmt.Fprintln(os.Stderr, "bench:", err)
 		}

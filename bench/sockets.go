@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"strconv"
 	"time"
@@ -18,7 +16,6 @@ import (
 	"github.com/stampmill/stampmill/internal/aws/clients"
 	"github.com/stampmill/stampmill/internal/config"
 	"github.com/stampmill/stampmill/internal/jobs"
-	"github.com/stampmill/stampmill/internal/localaws"
 )
 
 const (
@@ -138,18 +135,4 @@ func (s *site) succeeded(ctx context.Context, ids []string) (int, error) {
 		}
 	}
 	return n, nil
-}
-
-// calls are the endpoint's counters.
-func (s *site) calls(ctx context.Context) (map[string]localaws.Count, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+"/_localaws/calls", nil)
-	if err != nil {
-		return nil, err
-	}
-	answer, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return nil, err
-	}
-	var counts map[string]localaws.Count
-	return counts, errors.Join(json.NewDecoder(answer.Body).Decode(&counts), answer.Body.Close())
 }
