@@ -28,14 +28,23 @@ demo: ## bake an image, stamp 200 servers, kill a worker half-way, check the end
 
 .PHONY: test
 test: ## run all tests
-	$(GO) test -timeout 5m ./...
+	$(GO) test -vet=off -ldflags='-s -w' -timeout 5m ./...
 
 .PHONY: race
 race: ## run all tests with the race detector
-	$(GO) test -race -timeout 20m ./...
+	$(GO) test -vet=off -race -timeout 20m ./...
 
+.PHONY: deaths
+deaths: ## kill, cut off or freeze a worker at every call of every story (make test takes samples)
+	STAMPMILL_DEATHS=all $(GO) test -vet=off -timeout 40m -v ./internal/rig | grep -vE '^=== '
+
+ENDPOINT ?= embedded
 .PHONY: integration
-integration: build ## run the AWS CLI against localaws (needs Python)
+integration: ## run the system against ENDPOINT=embedded, localstack (needs Docker), environment or http://…
+	STAMPMILL_ENDPOINT='$(ENDPOINT)' $(GO) test -count=1 -v $(if $(filter localstack,$(ENDPOINT)),-tags localstack) ./integration
+
+.PHONY: aws-cli
+aws-cli: build ## run the AWS CLI against localaws (needs Python)
 	integration/aws-cli.sh
 
 .PHONY: bench

@@ -1,11 +1,9 @@
 // Package integration runs the whole system against an endpoint that speaks AWS over a socket. STAMPMILL_ENDPOINT says
-// which: embedded (the default), localstack (in a container, where Docker runs), the address of one that runs already, or
+// which: embedded (the default), localstack (in a container, where Docker runs; with -tags localstack), the address of one that runs already, or
 // environment (AWS_ENDPOINT_URL and AWS_ENDPOINT_URL_SERVICE say where each service is).
 package integration
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -16,17 +14,11 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/testcontainers/testcontainers-go"
-	"github.com/testcontainers/testcontainers-go/wait"
-
 	"github.com/stampmill/stampmill/internal/app"
 	"github.com/stampmill/stampmill/internal/aws/clients"
 	"github.com/stampmill/stampmill/internal/config"
 	"github.com/stampmill/stampmill/internal/localaws"
 )
-
-// localStackImage is the last LocalStack that runs without a token.
-const localStackImage = "localstack/localstack:4.14.0"
 
 // region is where the suite works.
 const region = "eu-west-1"
@@ -76,42 +68,6 @@ func openEmbedded() (func(), error) {
 		}
 		listener.Close()
 	}, nil
-}
-
-func openLocalStack() (func(), error) {
-	ctx := context.Background()
-	if err := dockerRuns(ctx); err != nil {
-		missing = "LocalStack needs Docker, and none answers here (" + err.Error() + "): run `STAMPMILL_ENDPOINT=localstack go test ./integration` where Docker runs"
-		return func() {}, nil
-	}
-	container, err := testcontainers.GenericContainer(ctx, testcontainers.GenericContainerRequest{Started: true,
-		ContainerRequest: testcontainers.ContainerRequest{Image: localStackImage, ExposedPorts: []string{"4566/tcp"},
-			Env:        map[string]string{"SQS_ENDPOINT_STRATEGY": "path", "DISABLE_EVENTS": "1"},
-			WaitingFor: wait.ForHTTP("/_localstack/health").WithPort("4566/tcp").WithStartupTimeout(3 * time.Minute)}})
-	if err != nil {
-		return nil, fmt.Errorf("start LocalStack: %w", err)
-	}
-	if endpoint, err = container.PortEndpoint(ctx, "4566/tcp", "http"); err != nil {
-		return nil, errors.Join(err, container.Terminate(ctx))
-	}
-	return func() {
-		if err := container.Terminate(ctx); err != nil {
-			fmt.Fprintln(os.Stderr, "integration:", err)
-		}
-	}, nil
-}
-
-func dockerRuns(ctx context.Context) (err error) {
-	defer func() {
-		if p := recover(); p != nil { // the library panics where it finds no Docker at all
-			err = fmt.Errorf("%v", p)
-		}
-	}()
-	provider, err := testcontainers.NewDockerProvider()
-	if err != nil {
-		return err
-	}
-	return errors.Join(provider.Health(ctx), provider.Close())
 }
 
 // need skips the test where the chosen endpoint cannot be had.

@@ -9,7 +9,7 @@ import (
 )
 
 // sample is how many calls of a story each mishap is tried at, where not all are asked for.
-const sample = 6
+const sample = 4
 
 // failingBake is a bake whose verify fails, after another one of the same image succeeded.
 func failingBake() rig.Story {
