@@ -36,7 +36,7 @@ race: ## run all tests with the race detector
 
 .PHONY: deaths
 deaths: ## kill, cut off or freeze a worker at every call of every story (make test takes samples)
-	STAMPMILL_DEATHS=all $(GO) test -vet=off -timeout 40m -v ./internal/rig ./internal/jobs/bake | grep -vE '^=== '
+	STAMPMILL_DEATHS=all $(GO) test -vet=off -timeout 40m -v ./internal/rig ./internal/jobs/bake | grep -vE '^(=== |    --- PASS)'
 
 ENDPOINT ?= embedded
 .PHONY: integration
