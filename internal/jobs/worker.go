@@ -33,6 +33,7 @@ type Worker struct {
 	free     int
 	turns    int
 	ready    map[Lane][]*inHand
+	helping  map[Lane]int // helpers of the lane's poller
 	held     map[*inHand]struct{}
 	changed  chan struct{} // closed and replaced when room may have come
 	draining bool
@@ -53,6 +54,9 @@ type inHand struct {
 // bufferSize is how many messages of a lane may wait in the worker for a slot: one batch.
 const bufferSize = 10
 
+// maxHelpers is how many polls of one lane may run beside its poller's.
+const maxHelpers = 3
+
 // share is how often another lane than the most urgent is served first, each of the others in turn, so that none starves:
 // each eighth time.
 const share = 8
@@ -66,7 +70,7 @@ func NewWorker(config WorkerConfig) *Worker {
 		config.Log = slog.Default()
 	}
 	return &Worker{WorkerConfig: config, solo: semaphore.NewWeighted(int64(config.Slots)), free: config.Slots,
-		ready: map[Lane][]*inHand{}, held: map[*inHand]struct{}{}, changed: make(chan struct{})}
+		ready: map[Lane][]*inHand{}, helping: map[Lane]int{}, held: map[*inHand]struct{}{}, changed: make(chan struct{})}
 }
 
 // Run works until the context ends, then drains: the running polls and steps finish, what was not begun is handed back.
@@ -130,7 +134,53 @@ func (w *Worker) poll(ctx context.Context, lane Lane) {
 		}
 		failures = 0
 		w.accept(lane, messages)
+		if len(messages) == bufferSize {
+			w.callHelp(ctx, lane)
+		}
 	}
+}
+
+// callHelp adds a helper to a lane that gave a full batch: one poll after the other would leave slots empty.
+func (w *Worker) callHelp(ctx context.Context, lane Lane) {
+	w.mu.Lock()
+	enough := w.helping[lane] == maxHelpers
+	if !enough {
+		w.helping[lane]++
+	}
+	w.mu.Unlock()
+	if !enough {
+		w.work.Go(func() { w.help(ctx, lane) })
+	}
+}
+
+// help receives beside the lane's poller, without waiting, while batches come full and slots are free.
+func (w *Worker) help(ctx context.Context, lane Lane) {
+	defer func() {
+		w.mu.Lock()
+		w.helping[lane]--
+		w.mu.Unlock()
+	}()
+	for ctx.Err() == nil && w.spare() >= bufferSize {
+		messages, err := w.Queue.Receive(w.base, lane, bufferSize, 0)
+		if err != nil {
+			return // the poller meets the same error, tells it and waits
+		}
+		w.accept(lane, messages)
+		if len(messages) < bufferSize {
+			return
+		}
+	}
+}
+
+// spare is how many slots are free beyond what is ready.
+func (w *Worker) spare() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	spare := w.free
+	for _, ready := range w.ready {
+		spare -= len(ready)
+	}
+	return spare
 }
 
 // room waits until the lane's buffer is half empty; 0 means that the worker drains.
