@@ -146,7 +146,9 @@ func serve(ctx context.Context, listener net.Listener, endpoint *localaws.Server
 	if shutdownErr := server.Shutdown(wait); shutdownErr != nil {
 		err = errors.Join(err, server.Close())
 	}
-	<-failed
+	if serveErr := <-failed; !errors.Is(serveErr, http.ErrServerClosed) {
+		err = errors.Join(err, serveErr)
+	}
 	return err
 }
 

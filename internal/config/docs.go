@@ -14,7 +14,6 @@ func docs(c any) map[string]string {
 
 func collect(t reflect.Type, meanings map[string]string) {
 	for field := range t.Fields() {
-		field := field
 		if field.Anonymous {
 			collect(field.Type, meanings)
 			continue

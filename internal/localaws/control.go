@@ -2,6 +2,7 @@ package localaws
 
 import (
 	"encoding/json"
+	"errors"
 	"maps"
 	"net/http"
 	"slices"
@@ -115,7 +116,7 @@ func writeControl(w http.ResponseWriter, result any, err error) {
 	if err != nil {
 		status = http.StatusBadRequest
 		code := "BadRequest"
-		if e, ok := err.(*api.Error); ok {
+		if e, ok := errors.AsType[*api.Error](err); ok {
 			e = api.AsError(e)
 			status, code = e.Status, e.Code
 		}

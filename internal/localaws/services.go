@@ -1,6 +1,7 @@
 package localaws
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 
@@ -68,7 +69,7 @@ func (s *Server) parameter(account, region, name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	hr, err := http.NewRequest(http.MethodPost, s.config.URL, http.NoBody)
+	hr, err := http.NewRequestWithContext(context.Background(), http.MethodPost, s.config.URL, http.NoBody)
 	if err != nil {
 		return "", err
 	}

@@ -101,5 +101,5 @@ func (n inside) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.URL.Host != own.Host && !strings.HasSuffix(host, ".amazonaws.com") {
 		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: fmt.Errorf("no route to %s: servers of the embedded endpoint reach the endpoint only", host)}
 	}
-	return transport{n.server}.RoundTrip(req)
+	return n.server.RoundTripper().RoundTrip(req)
 }

@@ -86,12 +86,10 @@ func wordEnd(text string, at int) int {
 
 func (l *lexer) peek() token { return l.tokens[l.at] }
 
-func (l *lexer) advance() token {
-	t := l.tokens[l.at]
-	if t.kind != tokenEnd {
+func (l *lexer) advance() {
+	if l.peek().kind != tokenEnd {
 		l.at++
 	}
-	return t
 }
 
 func (l *lexer) symbol(text string) bool {

@@ -121,11 +121,8 @@ func (n Number) Compare(other Number) int {
 	if s := n.sign() - other.sign(); s != 0 || n.digits == "" {
 		return s
 	}
-	size := 0
-	switch {
-	case n.exponent != other.exponent:
-		size = n.exponent - other.exponent
-	default:
+	size := n.exponent - other.exponent
+	if size == 0 {
 		size = strings.Compare(n.digits, other.digits)
 	}
 	if n.negative {

@@ -33,12 +33,17 @@ func parseProjection(text string) (*projection, error) {
 		break
 	}
 	p.mentions = l.mentions()
-	for _, path := range p.paths {
-		if p.fault = path.reservedIn(); p.fault != nil {
-			break
+	p.fault = firstReserved(p.paths)
+	return p, nil
+}
+
+func firstReserved(paths []path) error {
+	for _, p := range paths {
+		if err := p.reservedIn(); err != nil {
+			return err
 		}
 	}
-	return p, nil
+	return nil
 }
 
 // bind resolves the placeholders.

@@ -82,7 +82,7 @@ func (a boundAction) on(old Item) (c change, effective bool, err error) {
 		c.value = operand
 		return c, a.section == "ADD", nil
 	}
-	fits := false
+	var fits bool
 	if a.section == "DELETE" {
 		c.value, fits = without(present, operand)
 	} else if n, ok := present.(Number); ok {

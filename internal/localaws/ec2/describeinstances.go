@@ -115,7 +115,7 @@ func selectInstances(c *call, ids []string, filters []filter) ([]*instanceRecord
 	if err := instanceFields.check(filters); err != nil {
 		return nil, err
 	}
-	candidates := []*instanceRecord(nil)
+	var candidates []*instanceRecord
 	if len(ids) > 0 {
 		named, err := c.instancesByID(ids, c.now)
 		if err != nil {

@@ -115,7 +115,6 @@ func shutdown(_ context.Context, p *shell.Process) int {
 				return 1
 			}
 			delay = time.Duration(minutes) * time.Minute
-		case !strings.HasPrefix(arg, "-"):
 		}
 	}
 	end := b.halt

@@ -55,16 +55,13 @@ func curl(ctx context.Context, p *shell.Process) int {
 	args := p.Args[1:]
 	for i := 0; i < len(args); i++ {
 		arg := args[i]
-		name, value := arg, ""
-		kind, takes := curlValues[name]
-		if long, inline, ok := strings.Cut(arg, "="); ok && strings.HasPrefix(arg, "--") && curlValues[long] != "" {
-			kind, takes, value = curlValues[long], false, inline
-			if !t.set(kind, value) {
+		if long, value, ok := strings.Cut(arg, "="); ok && strings.HasPrefix(arg, "--") && curlValues[long] != "" {
+			if !t.set(curlValues[long], value) {
 				return curlUsage
 			}
 			continue
 		}
-		if takes {
+		if kind, takes := curlValues[arg]; takes {
 			if i++; i >= len(args) {
 				p.Errorf("option %s: requires parameter", arg)
 				return curlUsage

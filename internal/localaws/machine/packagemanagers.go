@@ -33,7 +33,7 @@ func dnf(_ context.Context, p *shell.Process) int {
 	}
 	switch args[0] {
 	case "install", "reinstall", "localinstall":
-		return dnfInstall(b, p, i, args[1:])
+		return dnfInstall(p, i, args[1:])
 	case "remove", "erase", "autoremove":
 		return b.removePackages(p, i, args[1:])
 	case "update", "upgrade", "check-update", "makecache", "clean", "config-manager", "upgrade-minimal", "distro-sync", "module":
@@ -52,7 +52,7 @@ func dnf(_ context.Context, p *shell.Process) int {
 	return 1
 }
 
-func dnfInstall(b *boot, p *shell.Process, i *installer, names []string) int {
+func dnfInstall(p *shell.Process, i *installer, names []string) int {
 	for _, word := range names {
 		if name, _ := packageName(word); !known(name) {
 			fmt.Fprintf(p.Err, "No match for argument: %s\nError: Unable to find a match: %s\n", word, word)

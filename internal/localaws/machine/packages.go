@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/stampmill/stampmill/internal/localaws/machine/commands"
-	"github.com/stampmill/stampmill/internal/localaws/machine/disk"
 	"github.com/stampmill/stampmill/internal/localaws/machine/files"
 	"github.com/stampmill/stampmill/internal/localaws/machine/shell"
 )
@@ -192,7 +191,7 @@ func (i *installer) remove(name string) error {
 }
 
 // tree is a base disk's own files, for installing on it.
-func (b builder) tree() *files.Tree { return files.New(files.Mount{Disk: (*disk.Disk)(b.Disk)}) }
+func (b builder) tree() *files.Tree { return files.New(files.Mount{Disk: b.Disk}) }
 
 func (b *boot) installer() *installer {
 	return &installer{tree: b.system.Files, distribution: b.server.distribution(), architecture: b.server.config.Identity.Architecture, when: time.Now()}

@@ -3,7 +3,9 @@ package machine
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -170,7 +172,8 @@ func (s *server) Get(port int, path string) (int, []byte, error) {
 	if b == nil {
 		return 0, nil, refused
 	}
-	request, err := http.NewRequestWithContext(context.Background(), http.MethodGet, fmt.Sprintf("http://%s:%d%s", s.config.Identity.PrivateIP, port, path), nil)
+	address := net.JoinHostPort(s.config.Identity.PrivateIP, strconv.Itoa(port))
+	request, err := http.NewRequestWithContext(context.Background(), http.MethodGet, "http://"+address+path, nil)
 	if err != nil {
 		return 0, nil, err
 	}

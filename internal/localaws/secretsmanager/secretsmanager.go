@@ -179,7 +179,8 @@ func (s *Service) add(to *secret, token string, text *string, binary []byte) (st
 			kept = append(kept, v)
 		}
 	}
-	to.Versions = append(kept, version{ID: token, String: text, Binary: binary, Stages: []string{"AWSCURRENT"}, Created: time.Now()})
+	kept = append(kept, version{ID: token, String: text, Binary: binary, Stages: []string{"AWSCURRENT"}, Created: time.Now()})
+	to.Versions = kept
 	return token, nil
 }
 

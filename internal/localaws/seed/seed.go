@@ -68,8 +68,8 @@ type line struct {
 	created                                        [2]time.Time
 }
 
-func day(year int, month time.Month, d int) time.Time {
-	return time.Date(year, month, d, 6, 30, 0, 0, time.UTC)
+func in2026(month time.Month, day int) time.Time {
+	return time.Date(2026, month, day, 6, 30, 0, 0, time.UTC)
 }
 
 // al2023 names carry AL2023's own version, which counts its releases by date.
@@ -85,7 +85,7 @@ func al2023(architecture string) line {
 			"/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-" + architecture,
 			"/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-6.1-" + architecture,
 		},
-		created: [2]time.Time{day(2026, time.October, 6), day(2026, time.November, 3)},
+		created: [2]time.Time{in2026(time.October, 6), in2026(time.November, 3)},
 	}
 }
 
@@ -98,7 +98,7 @@ func ubuntu(architecture, short string) line {
 			return "ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24.04-" + short + "-server-" + created.Format("20060102")
 		},
 		parameters: []string{"/aws/service/canonical/ubuntu/server/24.04/stable/current/" + short + "/hvm/ebs-gp3/ami-id"},
-		created:    [2]time.Time{day(2026, time.September, 23), day(2026, time.October, 28)},
+		created:    [2]time.Time{in2026(time.September, 23), in2026(time.October, 28)},
 	}
 }
 
@@ -111,7 +111,7 @@ func debian12(architecture, short, build string) line {
 			return "debian-12-" + short + "-" + created.Format("20060102") + "-" + strconv.Itoa(2200+created.YearDay())
 		},
 		parameters: []string{"/aws/service/debian/release/12/latest/" + short},
-		created:    [2]time.Time{day(2026, time.August, 31), day(2026, time.October, 12)},
+		created:    [2]time.Time{in2026(time.August, 31), in2026(time.October, 12)},
 	}
 }
 
@@ -124,7 +124,7 @@ func windows2022() line {
 			return "Windows_Server-2022-English-Full-Base-" + created.Format("2006.01.02")
 		},
 		parameters: []string{"/aws/service/ami-windows-latest/Windows_Server-2022-English-Full-Base"},
-		created:    [2]time.Time{day(2026, time.October, 14), day(2026, time.November, 11)},
+		created:    [2]time.Time{in2026(time.October, 14), in2026(time.November, 11)},
 	}
 }
 

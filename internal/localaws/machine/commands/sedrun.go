@@ -103,7 +103,7 @@ func (r *sedRun) apply(c *sedCommand) {
 		r.substitute(c)
 	case 'y':
 		from, to, _ := strings.Cut(c.text, "\x00")
-		for i := 0; i < min(len(from), len(to)); i++ {
+		for i := range min(len(from), len(to)) {
 			r.pattern = strings.ReplaceAll(r.pattern, from[i:i+1], to[i:i+1])
 		}
 	case 'd', 'D':

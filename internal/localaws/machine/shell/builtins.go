@@ -115,10 +115,8 @@ func leaveFunction(s *shell, args []string) int {
 
 // leave sets the status itself: "exit" without a number keeps the last one.
 func leave(s *shell, args []string, why flow) int {
-	code := s.status
-	if len(args) == 1 {
-		code = s.lastStatus
-	} else {
+	code := s.lastStatus
+	if len(args) > 1 {
 		n, err := strconv.Atoi(args[1])
 		if err != nil {
 			s.complain("%s: %s: numeric argument required", args[0], args[1])

@@ -39,10 +39,13 @@ func parse(text string) script {
 		return known
 	}
 	var s script
-	s.err = syntax.NewParser().Stmts(strings.NewReader(text), func(st *syntax.Stmt) bool {
-		s.statements = append(s.statements, st)
-		return true
-	})
+	for statement, err := range syntax.NewParser().StmtsSeq(strings.NewReader(text)) {
+		if err != nil {
+			s.err = err
+			break
+		}
+		s.statements = append(s.statements, statement)
+	}
 	if len(text) > maxParsedSize {
 		return s
 	}

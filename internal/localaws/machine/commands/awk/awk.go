@@ -140,7 +140,8 @@ func (r Run) Execute(p *Program, input string) (code int, err error) {
 		}
 	}
 	if !exited || m.code == 0 {
-		m.list(p.end)
+		// Whatever leaves END, an exit, a next or a printf that cannot be written, the program is over.
+		_ = m.list(p.end)
 	}
 	return m.code, nil
 }
