@@ -20,7 +20,7 @@ func openLocalStack() (func(), error) {
 	ctx := context.Background()
 	if err := dockerRuns(ctx); err != nil {
 		missing = "LocalStack needs Docker, and none answers here (" + err.Error() + "): run `make integration ENDPOINT=localstack` where Docker runs"
-		return func() {}, nil
+		return func() {}, nil //nolint:nilerr // missing tells, and the tests are skipped
 	}
 	container, err := testcontainers.GenericContainer(ctx, testcontainers.GenericContainerRequest{Started: true,
 		ContainerRequest: testcontainers.ContainerRequest{Image: localStackImage, ExposedPorts: []string{"4566/tcp"},

@@ -101,20 +101,21 @@ func (c *command) printAMI(image ledger.Image, versions []ledger.Version, number
 	if number == 0 {
 		return exitf(ExitNotFound, "image %s has no current version: no bake has succeeded yet", image.Name)
 	}
-	for _, v := range only(versions, number) {
-		if copied, ok := v.Regions[region]; ok && copied.AMI != "" && (v.State == ledger.Available || v.State == ledger.Retiring) {
-			_, err := fmt.Fprintln(c.Out, copied.AMI)
-			return err
-		}
-		return exitf(ExitNotFound, "%s@%d (%s) has no AMI in %s; it is in: %s", image.Name, number, v.State, region, regionsOf(v))
+	versions = only(versions, number)
+	if len(versions) == 0 {
+		return exitf(ExitNotFound, "image %s has no version %d", image.Name, number)
 	}
-	return exitf(ExitNotFound, "image %s has no version %d", image.Name, number)
+	v := versions[0]
+	if copied, ok := v.Regions[region]; ok && copied.AMI != "" && (v.State == ledger.Available || v.State == ledger.Retiring) {
+		_, err := fmt.Fprintln(c.Out, copied.AMI)
+		return err
+	}
+	return exitf(ExitNotFound, "%s@%d (%s) has no AMI in %s; it is in: %s", image.Name, number, v.State, region, regionsOf(v))
 }
 
 func versionTable(w io.Writer, image ledger.Image, versions []ledger.Version) {
 	row(w, "VERSION", "STATE", "AMI", "PARENT", "ARCHITECTURE", "CREATED", "JOB")
 	for _, v := range slices.Backward(versions) {
-
 		state := string(v.State)
 		if v.Number == image.Current {
 			state = "current"

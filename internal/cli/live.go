@@ -44,24 +44,24 @@ func whereabouts(job *jobs.Job) (where at, found bool) {
 
 // running prints what the script that runs now has written since the last look: the wrapper on the server keeps it in
 // files. SSM itself shows a script's output only at its end.
-func (l *logReader) running(ctx context.Context, job *jobs.Job) error {
+func (l *logReader) running(ctx context.Context, job *jobs.Job) {
 	where, found := whereabouts(job)
 	if !found || where.Command == nil || where.Command.ID == "" || l.noLive {
-		return nil
+		return
 	}
 	if where.Source.Platform == guest.Windows {
 		l.withoutLive("output is not shown live on Windows; each script's comes when it has ended")
-		return nil
+		return
 	}
 	step := where.Command.Step
 	if step == "generalize" || strings.Contains(step, "freeze") || strings.Contains(step, "thaw") {
-		return nil // what the agent keeps of a look now would be in the image
+		return // what the agent keeps of a look now would be in the image
 	}
 	token := (&jobs.Turn{Job: job}).Token(step)
 	for more := true; more; {
-		out, ok, err := l.peek(ctx, job, where.Command.Server, guest.Peek(token, l.live[step+" stdout"], l.live[step+" stderr"]))
-		if err != nil || !ok {
-			return err
+		out, ok := l.peek(ctx, job, where.Command.Server, guest.Peek(token, l.live[step+" stdout"], l.live[step+" stderr"]))
+		if !ok {
+			return
 		}
 		var stdout, stderr []byte
 		stdout, stderr, more = guest.ReadPeek(out)
@@ -70,11 +70,10 @@ func (l *logReader) running(ctx context.Context, job *jobs.Job) error {
 		l.live[step+" stdout"] += len(stdout)
 		l.live[step+" stderr"] += len(stderr)
 	}
-	return nil
 }
 
 // peek runs a script that reads on the server, and gives what it printed. Without ok there is nothing to be had now.
-func (l *logReader) peek(ctx context.Context, job *jobs.Job, server, script string) (string, bool, error) {
+func (l *logReader) peek(ctx context.Context, job *jobs.Job, server, script string) (string, bool) {
 	ssm := l.app.SSM.For(job.Target)
 	id, err := ssm.Send(ctx, cloud.Command{Shell: guest.Shell, Script: script, InstanceIDs: []string{server},
 		Comment: "stampmill logs --follow", Timeout: peekTimeout, DeliveryTimeout: peekTimeout})
@@ -82,12 +81,12 @@ func (l *logReader) peek(ctx context.Context, job *jobs.Job, server, script stri
 		l.withoutLive(fmt.Sprintf("output is not shown live: %s\neach script's comes when it has ended", l.explain(err)))
 	}
 	if err != nil {
-		return "", false, nil // the server may be booting, or gone; the stored output tells in the end
+		return "", false // the server may be booting, or gone; the stored output tells in the end
 	}
 	for deadline := time.Now().Add(peekTimeout); time.Now().Before(deadline); {
 		select {
 		case <-ctx.Done():
-			return "", false, nil
+			return "", false
 		case <-time.After(peekPoll):
 		}
 		i, found, err := ssm.Invocation(ctx, id, server)
@@ -95,13 +94,13 @@ func (l *logReader) peek(ctx context.Context, job *jobs.Job, server, script stri
 			l.withoutLive(fmt.Sprintf("output is not shown live: %s\neach script's comes when it has ended", l.explain(err)))
 		}
 		if err != nil {
-			return "", false, nil
+			return "", false
 		}
 		if found && i.Ended() {
-			return i.Stdout, i.Status == "Success", nil
+			return i.Stdout, i.Status == "Success"
 		}
 	}
-	return "", false, nil
+	return "", false
 }
 
 func (l *logReader) withoutLive(note string) {
@@ -112,10 +111,10 @@ func (l *logReader) withoutLive(note string) {
 }
 
 // builderConsole prints the console of a builder that is provisioned by user data, while it is there.
-func (l *logReader) builderConsole(ctx context.Context, job *jobs.Job) error {
+func (l *logReader) builderConsole(ctx context.Context, job *jobs.Job) {
 	where, found := whereabouts(job)
 	if !found || where.Builder.ID == "" || job.Step != "provision" || l.noLive {
-		return nil
+		return
 	}
 	text, err := l.app.EC2.For(job.Target).Console(ctx, where.Builder.ID)
 	switch {
@@ -124,5 +123,4 @@ func (l *logReader) builderConsole(ctx context.Context, job *jobs.Job) error {
 	case err == nil:
 		l.writeConsole(text)
 	}
-	return nil
 }

@@ -119,11 +119,9 @@ func (l *logReader) look(ctx context.Context, job *jobs.Job, follow bool) error 
 	if job.Finished() || job.Run != l.run {
 		return nil
 	}
-	if err := l.builderConsole(ctx, job); err != nil {
-		return err
-	}
+	l.builderConsole(ctx, job)
 	if follow {
-		return l.running(ctx, job)
+		l.running(ctx, job)
 	}
 	return nil
 }

@@ -62,7 +62,7 @@ func (c Child) submission(parent *Job) *Message {
 func (s *stint) inspectChildren(children []Child) error {
 	for _, child := range children {
 		m := child.submission(s.turn.Job)
-		reason := ""
+		var reason string
 		if err := m.check(); err != nil {
 			reason = err.Error()
 		} else {

@@ -167,7 +167,8 @@ func TestATargetsClientsAreBuiltOnceAndARoleIsAssumedOnceForAllRegions(t *testin
 	}}
 	c := made(t, w, nil)
 	role := jobs.Target{Role: "arn:aws:iam::210987654321:role/stampmill"}
-	if c.For(role) != c.For(role) || c.For(jobs.Target{}) != c.For(jobs.Target{Region: "eu-west-1"}) {
+	first, second := c.For(role), c.For(role)
+	if first != second || c.For(jobs.Target{}) != c.For(jobs.Target{Region: "eu-west-1"}) {
 		t.Error("a target's clients were built twice")
 	}
 	var callers sync.WaitGroup

@@ -60,7 +60,7 @@ func (r *Region) Console(ctx context.Context, id string) (string, error) {
 	}
 	text, err := base64.StdEncoding.DecodeString(aws.ToString(out.Output))
 	if err != nil {
-		return aws.ToString(out.Output), nil // some endpoints give the text itself
+		return aws.ToString(out.Output), nil //nolint:nilerr // some endpoints give the text itself
 	}
 	return string(text), nil
 }

@@ -265,12 +265,7 @@ func (s *Step) String() string {
 }
 
 func (v *Verify) String() string {
-	text := ""
-	if v.HTTP != nil {
-		text = v.HTTP.probe().URL()
-	} else {
-		text = label("", v.Run)
-	}
+	text := v.label()
 	if v.ExitCode != 0 {
 		text += fmt.Sprintf(", exit code %d", v.ExitCode)
 	}

@@ -133,16 +133,14 @@ func (b *program) verifySteps(prefix string, on *server) []jobs.Step {
 func (b *program) verify(name string, v *Verify, on *server) jobs.Step {
 	timeout := v.Timeout.Or(defaultVerifyTimeout)
 	return jobs.Step{Name: name, Do: func(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
-		shell, what := b.shellFor(v.Shell), ""
+		shell := b.shellFor(v.Shell)
 		o := order{step: name, server: on.ID, shell: shell, timeout: timeout}
 		if v.HTTP != nil {
 			probe := v.HTTP.probe()
-			what = probe.URL()
 			o.command = func(_ context.Context, token string) (string, error) {
 				return wrap(shell, guest.Script{Token: token, Text: probe.Script(shell), Timeout: timeout})
 			}
 		} else {
-			what = label("", v.Run)
 			o.command = b.wrapped(shell, v.Run, v.Env, v.Secrets, timeout)
 		}
 		outcome, ended, move, err := b.carryOut(ctx, turn, o)
@@ -153,10 +151,18 @@ func (b *program) verify(name string, v *Verify, on *server) jobs.Step {
 			if tail := outcome.Tail(); tail != "" {
 				turn.Note("%s wrote at its end:\n%s", name, tail)
 			}
-			return jobs.Fail("%s (%s): %s", name, what, reason), nil
+			return jobs.Fail("%s (%s): %s", name, v.label(), reason), nil
 		}
 		return jobs.Done(), nil
 	}}
+}
+
+// label names what is asked for: the address, or the script.
+func (v *Verify) label() string {
+	if v.HTTP != nil {
+		return v.HTTP.probe().URL()
+	}
+	return label("", v.Run)
 }
 
 // wrong says what is not as expected; empty: nothing.

@@ -29,7 +29,7 @@ func (l *launch) preflight(ctx context.Context, turn *jobs.Turn) (jobs.Move, err
 	if l.progress.Image.Platform == "windows" && l.spec.Hostname != "" {
 		name, err := userdata.Hostname(l.spec.Hostname, l.fleet(), max(l.spec.Count-1, 0))
 		if err != nil || len(name) > 15 || strings.Contains(name, ".") {
-			return jobs.Fail("hostname %q: Windows takes at most 15 characters without dots", l.spec.Hostname), nil
+			return jobs.Fail("hostname %q: Windows takes at most 15 characters without dots", l.spec.Hostname), nil //nolint:nilerr // the move tells
 		}
 	}
 	if err := l.checkTemplate(ctx); err != nil {

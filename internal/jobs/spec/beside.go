@@ -1,7 +1,9 @@
 package spec
 
 import (
+	"bytes"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -78,9 +80,9 @@ func (f *folder) script(path string) (map[string]any, error) {
 		return nil, err
 	}
 	switch {
-	case len(strings.TrimSpace(string(content))) == 0:
+	case len(bytes.TrimSpace(content)) == 0:
 		return nil, fmt.Errorf("expected a script, found an empty file")
-	case !utf8.Valid(content) || strings.ContainsRune(string(content), 0):
+	case !utf8.Valid(content) || bytes.ContainsRune(content, 0):
 		return nil, fmt.Errorf("expected a script, found binary content")
 	case len(content) > MaxInline:
 		return f.upload(path, content), nil
@@ -134,7 +136,7 @@ func (f *folder) upload(path string, content []byte) map[string]any {
 	return map[string]any{"key": u.Key, "digest": u.Digest, "size": len(content)}
 }
 
-func readRegular(path string) ([]byte, fs.FileMode, error) {
+func readRegular(path string) (content []byte, mode fs.FileMode, err error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, 0, plainError(err)
@@ -146,8 +148,8 @@ func readRegular(path string) ([]byte, fs.FileMode, error) {
 	if err != nil {
 		return nil, 0, plainError(err)
 	}
-	defer file.Close()
-	content, err := readAtMost(file, MaxUpload)
+	defer func() { err = errors.Join(err, file.Close()) }()
+	content, err = readAtMost(file, MaxUpload)
 	if err != nil {
 		return nil, 0, plainError(err)
 	}

@@ -135,7 +135,7 @@ func limit(text string) (float64, bool) {
 }
 
 // scalar checks one of this package's own notations.
-func (s *shaper) scalar(t reflect.Type, n *node, tag reflect.StructTag) *node {
+func (s *shaper) scalar(t reflect.Type, n *node) *node {
 	n = s.substitute(n)
 	if n == nil {
 		return nil

@@ -62,7 +62,7 @@ func readSpecFile(file string) (content []byte, folder string, err error) {
 	if err != nil {
 		return nil, "", errors.New(reason(err))
 	}
-	defer f.Close()
+	defer func() { err = errors.Join(err, f.Close()) }()
 	if info, err := f.Stat(); err == nil && info.IsDir() {
 		return nil, "", errors.New("expected a file, found a folder")
 	}
@@ -186,17 +186,17 @@ func (l *loader) document(n *node) (Document, bool) {
 		Labels: head.Labels, Vars: own, File: l.file, Line: n.line}
 	t, known := l.kinds[head.Kind]
 	if known {
-		d.Spec, d.Uploads = l.spec(s, t, n, own)
+		d.Spec, d.Uploads = l.spec(t, n, own)
 	}
 	return d, l.problems.count() == before
 }
 
-func (l *loader) spec(s *shaper, t reflect.Type, n *node, vars map[string]string) (json.RawMessage, []Upload) {
+func (l *loader) spec(t reflect.Type, n *node, vars map[string]string) (json.RawMessage, []Upload) {
 	written := n.get("spec")
 	if written == nil {
 		written = &node{kind: mapNode, line: n.line, col: n.col, shown: "spec"}
 	}
-	s = &shaper{file: l.file, problems: l.problems, vars: vars, beside: &folder{path: l.folder}}
+	s := &shaper{file: l.file, problems: l.problems, vars: vars, beside: &folder{path: l.folder}}
 	into := reflect.New(t).Elem()
 	if written.kind == mapNode || written.kind == nullNode {
 		written = l.inject(t, written, vars)

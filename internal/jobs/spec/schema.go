@@ -295,8 +295,7 @@ func object(properties map[string]any, required []string, description string) ma
 
 // tagValue is a tag's text as a value of the type, where it reads as one.
 func tagValue(t reflect.Type, text string) any {
-	switch t.Kind() {
-	case reflect.String:
+	if t.Kind() == reflect.String {
 		return text
 	}
 	n, _, err := readYAML(chunk{content: text}, "")

@@ -79,7 +79,7 @@ func (s *shaper) value(t reflect.Type, n *node, tag reflect.StructTag, at string
 	case t == bytesType:
 		return s.bytes(n)
 	case has(t, scalarType):
-		return s.scalar(t, n, tag)
+		return s.scalar(t, n)
 	case has(t, unmarshalerType):
 		return s.opaque(t, n)
 	}

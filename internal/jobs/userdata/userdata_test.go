@@ -293,8 +293,11 @@ func TestAHostnameOfDigitsStaysAText(t *testing.T) {
 		Hostname any   `yaml:"hostname"`
 		Preserve *bool `yaml:"preserve_hostname"`
 	}
-	text, _ := strings.CutPrefix(string(data), "## template: jinja\n")
-	text = strings.ReplaceAll(text[strings.Index(text, "preserve_hostname"):], "{{ hostnames[index] }}", "0042")
+	_, rest, found := strings.Cut(string(data), "preserve_hostname")
+	if !found {
+		t.Fatalf("there is no preserve_hostname in\n%s", data)
+	}
+	text := "preserve_hostname" + strings.ReplaceAll(rest, "{{ hostnames[index] }}", "0042")
 	if err := yaml.Unmarshal([]byte(text), &c); err != nil || c.Hostname != "0042" || c.Preserve == nil || *c.Preserve {
 		t.Errorf("%+v, %v", c, err)
 	}
