@@ -45,7 +45,7 @@ type Worker struct {
 	DrainGrace     time.Duration `env:"DRAIN_GRACE" envDefault:"2m" doc:"after SIGTERM: how long running polls and steps may take before the process ends all the same"`
 }
 
-var prefixPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,40}$`)
+var prefixPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,34}$`)
 
 // Load reads the environment, or the given one, into c, and checks it.
 func Load[T any](c *T, environment map[string]string) error {
@@ -73,7 +73,7 @@ func silenced(environment map[string]string, name string) bool {
 
 func (c *Common) check() error {
 	if !prefixPattern.MatchString(c.Prefix) {
-		return wrong("PREFIX", c.Prefix, "1 to 41 of a-z, 0-9 and -, beginning with a letter or digit")
+		return wrong("PREFIX", c.Prefix, "1 to 35 of a-z, 0-9 and -, beginning with a letter or digit: the bucket's name has to fit too")
 	}
 	if c.Installation == "" {
 		c.Installation = c.Prefix
