@@ -76,7 +76,7 @@ func measureAll(t *testing.T, chosen []measure, table bool) error {
 	signal.Notify(ended, os.Interrupt, syscall.SIGTERM)
 	go func() {
 		<-ended
-		endProcesses()
+		cleanUp()
 		os.Exit(1)
 	}()
 	defer endProcesses()

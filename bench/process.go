@@ -21,7 +21,8 @@ import (
 // started are the processes that bench has started and not yet ended.
 var started struct {
 	sync.Mutex
-	all []*process
+	all    []*process
+	folder string // of their binaries
 }
 
 // process is a program of this repository that bench built and runs.
@@ -104,6 +105,19 @@ func endProcesses() {
 		if err := p.end(); err != nil {
 			fmt.Fprintln(os.Stderr, "bench:", err)
 		}
+	}
+}
+
+// cleanUp ends everything and removes the binaries: for a bench that is interrupted.
+func cleanUp() {
+	endProcesses()
+	started.Lock()
+	defer started.Unlock()
+	if started.folder == "" {
+		return
+	}
+	if err := os.RemoveAll(started.folder); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
 	}
 }
 

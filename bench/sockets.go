@@ -44,6 +44,9 @@ func onSockets(ctx context.Context, f func(ctx context.Context, s *site) error) 
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
+	started.Lock()
+	started.folder = folder
+	started.Unlock()
 	defer endProcesses()
 	s := &site{folder: folder}
 	binary, err := build(ctx, folder, "localaws")
