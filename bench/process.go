@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -128,7 +129,7 @@ func (p *process) cpu() (time.Duration, error) {
 		return 0, fmt.Errorf("CPU time is read from /proc, which only Linux has: %w", err)
 	}
 	// Fields 14 and 15 of proc(5), in ticks of 10 ms; the second field is in parentheses and may hold spaces.
-	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
 	if len(fields) < 13 {
 		return 0, fmt.Errorf("/proc/%d/stat is too short", p.Process.Pid)
 	}
