@@ -43,6 +43,7 @@ type Config struct {
 // Kind is the kind Bake.
 type Kind struct {
 	Config
+	specs spec.Cache[Spec]
 }
 
 // New makes the kind.
@@ -50,7 +51,7 @@ func New(config Config) *Kind {
 	if config.Pace <= 0 {
 		config.Pace = 1
 	}
-	return &Kind{config}
+	return &Kind{Config: config}
 }
 
 // Name is Bake.
@@ -66,7 +67,7 @@ var imageName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9._/-]{0,79}$`)
 
 // Program opens a job for one delivery.
 func (k *Kind) Program(job *jobs.Job) (jobs.Program, error) {
-	s, err := spec.Read[Spec](job.Spec)
+	s, err := k.specs.Read(job.Digest, job.Spec)
 	if err != nil {
 		return nil, err
 	}
