@@ -163,16 +163,17 @@ func TestAnOrdinalHasOneHolder(t *testing.T) {
 	if calls := b.wire.calls["TransactWriteItems"]; calls != 6 {
 		t.Errorf("%d transactions for twice 250 servers, expected 6", calls)
 	}
-	for name, c := range map[string]struct {
+	for _, c := range []struct { // in this order: each meets what the ones before left
+		name   string
 		server l.Server
 		class  jobs.Class
 	}{
-		"the same launch records its instance": {server(7, "i-7", "A"), jobs.Unknown},
-		"another operation drains it":          {server(7, "i-7", "B"), jobs.Unknown},
-		"another launch's server":              {server(8, "i-8", "B"), jobs.Duplicate},
+		{"the same launch records its instance", server(7, "i-7", "A"), jobs.Unknown},
+		{"another operation drains it", server(7, "i-7", "B"), jobs.Unknown},
+		{"another launch's server", server(8, "i-8", "B"), jobs.Duplicate},
 	} {
 		if err := b.PutServers(ctx, other, []l.Server{server(251, "i-251", "B"), c.server}); jobs.ClassOf(err) != c.class {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: %v", c.name, err)
 		}
 	}
 	b.claim("c")
