@@ -12,7 +12,7 @@ import (
 )
 
 // check is the script that asks a server whether it is healthy: the spec's command and address, each repeated on the server
-// until it succeeds or has failed often enough for now.
+// until it succeeds or has used up the tries of one look.
 func (l *launch) check(ctx context.Context, shell string) (guest.Script, error) {
 	command, fetch, err := l.checkCommand(ctx)
 	if err != nil {
