@@ -44,7 +44,7 @@ func TestAnImageIsBakedAndServersAreStampedFromTheCommandLine(t *testing.T) {
 		if a.code != 0 {
 			t.Fatalf("%+v", a)
 		}
-		wants(t, a.err, "queued ", " of 18  ", "step-1-run on i-", "succeeded bake-web-")
+		wants(t, a.err, " of 18  ", "step-1-run on i-", "succeeded bake-web-")
 		id := strings.TrimSpace(a.out)
 		logs := s.must(0, "logs", id)
 		wants(t, logs, "── step-1-run stdout ──\nfirst\nno line end\n", "── step-1-run stderr ──\noops\n", "── step-2-run stdout ──\n", "[31mred\nsecond\n",
