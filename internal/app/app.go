@@ -42,6 +42,8 @@ type Options struct {
 	Visibility time.Duration
 	// Callback posts completion callbacks; nil where none is ever sent (the command line).
 	Callback notify.Callback
+	// Clock is the worker's clock; nil: time.Now.
+	Clock func() time.Time
 	// Pace divides the first waits for what takes AWS minutes; 0 is 1.
 	Pace float64
 }
@@ -166,6 +168,7 @@ func (a *App) KindsOver(files Files) jobs.Kinds {
 
 // Engine makes the engine that carries deliveries.
 func (a *App) Engine(times jobs.Times, retention time.Duration, log *slog.Logger) *jobs.Engine {
+	times.Clock = a.Clock
 	return jobs.NewEngine(jobs.EngineConfig{Store: a.Store, Families: a.Store, Sender: a.Queue, Kinds: a.Kinds,
 		Installation: a.Common.Installation, Times: times, Retention: retention, Log: log})
 }

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"log/slog"
 
 	"github.com/stampmill/stampmill/internal/aws/store"
 	"github.com/stampmill/stampmill/internal/jobs"
@@ -33,8 +34,10 @@ func (a *App) TargetsKnown(configured []jobs.Target) func(context.Context) ([]jo
 			add(t)
 		}
 		list, err := a.Store.List(ctx, store.Filter{Limit: 1000})
-		if err != nil {
+		if unread, err := store.Unread(err); err != nil {
 			return nil, err
+		} else if unread != nil {
+			slog.WarnContext(ctx, "targets of these jobs are not looked at, unless others name them: the jobs cannot be read", "error", unread)
 		}
 		for _, job := range list {
 			add(job.Target)

@@ -182,7 +182,7 @@ func (a *admission) inspect() string {
 func (a *admission) admit(ctx context.Context) (*Row, Outcome, error) {
 	row := presume(a.message)
 	for range 6 {
-		now := time.Now()
+		now := a.engine.Times.now()
 		verdict := Decide(row, a.message, a.digest, now.Add(-a.engine.Times.Skew))
 		switch verdict {
 		case VerdictDelete:

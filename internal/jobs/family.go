@@ -2,7 +2,9 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 )
@@ -129,6 +131,9 @@ func (s *stint) gather(ctx context.Context, step Step) (Move, bool, error) {
 		}
 		return Wait(childPoll, "%d of %d children", job.Fan.Count-ended, job.Fan.Count), true, nil
 	}
+	if err := unreadable(rows); err != nil {
+		return Move{}, false, err
+	}
 	if open := openChildren(rows); open > 0 { // a child that had ended was retried: its next end wakes the parent
 		return Wait(childPoll, "%d of %d children", open, job.Fan.Count), true, nil
 	}
@@ -156,10 +161,11 @@ func (s *stint) endChildren(ctx context.Context, turn *Turn) (Move, error) {
 		row := rows[child.ID]
 		switch {
 		case row == nil:
-			if _, _, err := s.engine.Store.Bury(ctx, child.ID, 1, time.Now().Add(s.engine.Retention)); err != nil {
+			if _, _, err := s.engine.Store.Bury(ctx, child.ID, 1, s.turn.Now().Add(s.engine.Retention)); err != nil {
 				return Move{}, err
 			}
 			open++ // its submission may have come first: look once more
+		case row.Unreadable != nil: // the others are cancelled all the same
 		case row.Tombstone || row.Job.Finished():
 		default:
 			open++
@@ -175,7 +181,16 @@ func (s *stint) endChildren(ctx context.Context, turn *Turn) (Move, error) {
 	if open > 0 {
 		return Wait(10*time.Second, "%d children to end", open), nil
 	}
-	return Done(), nil
+	return Done(), unreadable(rows)
+}
+
+// unreadable names the rows that cannot be read.
+func unreadable(rows map[string]*Row) error {
+	var all error
+	for _, id := range slices.Sorted(maps.Keys(rows)) {
+		all = errors.Join(all, rows[id].Unreadable)
+	}
+	return all
 }
 
 func openChildren(rows map[string]*Row) (open int) {

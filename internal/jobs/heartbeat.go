@@ -80,7 +80,7 @@ func (w *Worker) extendOne(ctx context.Context, h *inHand) {
 	if hold == nil {
 		return
 	}
-	until := time.Now().Add(times.Lease)
+	until := times.now().Add(times.Lease)
 	err := w.Engine.Store.Renew(ctx, hold.Job, hold.Fence, until)
 	switch {
 	case err == nil:

@@ -12,7 +12,7 @@ const UndoLimit = 24 * time.Hour
 
 // judge turns a step's error into a move by its class.
 func (s *stint) judge(err error) Move {
-	job, now := s.turn.Job, time.Now()
+	job, now := s.turn.Job, s.turn.Now()
 	text := clipTo(err.Error(), 1000)
 	if job.Errors == 0 {
 		job.ErrorSince = now
@@ -38,8 +38,8 @@ func (s *stint) judge(err error) Move {
 	case Busy:
 		return Wait(backoff(job, 15*time.Second, time.Minute), "%s", text)
 	case Propagating:
-		if since > PropagationLimit {
-			return Fail("%s; it did not appear within %s", text, PropagationLimit)
+		if limit := s.turn.Propagation(); since > limit {
+			return Fail("%s; it did not appear within %s", text, limit)
 		}
 		return Wait(backoff(job, time.Second, 15*time.Second), "%s", text)
 	case Park:
@@ -83,7 +83,7 @@ func encodeSmall(value any, what string) (json.RawMessage, error) {
 }
 
 func (t *Turn) encode() error {
-	t.Job.Updated = time.Now()
+	t.Job.Updated = t.Now()
 	if t.program == nil {
 		return nil
 	}

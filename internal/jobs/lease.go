@@ -28,6 +28,10 @@ type Times struct {
 	Heartbeat  time.Duration // 20 s
 	Skew       time.Duration // 5 s: by how much workers' clocks may differ
 	Poll       time.Duration // 20 s: long poll
+	// Propagation is PropagationLimit, but for endpoints that run faster than AWS.
+	Propagation time.Duration
+	// Clock is the worker's clock; nil: time.Now.
+	Clock func() time.Time
 }
 
 // Scaled derives the others from a lease, in the proportions of the defaults.
@@ -47,7 +51,18 @@ func (t Times) withDefaults() Times {
 	if t.Poll <= 0 {
 		t.Poll = 20 * time.Second
 	}
+	if t.Propagation <= 0 {
+		t.Propagation = PropagationLimit
+	}
 	return t
+}
+
+// now is what the worker's clock says.
+func (t Times) now() time.Time {
+	if t.Clock == nil {
+		return time.Now()
+	}
+	return t.Clock()
 }
 
 // call is the longest time-out that one call may have: between two heartbeats the lease always outlasts it.
@@ -66,7 +81,7 @@ func CallContext(ctx context.Context, timeout time.Duration) (context.Context, c
 	hold, ok := ctx.Value(holdKey{}).(*Hold)
 	if ok {
 		timeout = min(timeout, hold.times.call())
-		if time.Until(hold.Until()) < timeout+hold.times.Skew {
+		if hold.Until().Sub(hold.times.now()) < timeout+hold.times.Skew {
 			return ctx, func() {}, &Error{Class: Retry, Op: "call AWS", Thing: hold.Job,
 				Message: "the lease does not outlast the call", Hint: "another delivery carries on"}
 		}

@@ -20,7 +20,7 @@ type stint struct {
 
 // run carries out steps until the job waits or ends, and ends the delivery: send, save, delete.
 func (s *stint) run(ctx context.Context) (Outcome, error) {
-	job, now := s.turn.Job, time.Now()
+	job, now := s.turn.Job, s.turn.Now()
 	kind, ok := s.engine.Kinds[job.Kind]
 	if !ok {
 		return s.leave(ctx) // to a newer worker
@@ -100,7 +100,7 @@ func (s *stint) resume(step string) {
 
 func (s *stint) setStep(name string) {
 	job := s.turn.Job
-	job.Step, job.StepSince = name, time.Now()
+	job.Step, job.StepSince = name, s.turn.Now()
 }
 
 // list gives the steps of the job's phase. Undoing a job that has children ends those first.
@@ -229,7 +229,7 @@ func (s *stint) endPhase(ctx context.Context) (Outcome, error) {
 
 // wait ends the delivery of a job that waits: the next message is sent, then the job is saved, then the old message goes.
 func (s *stint) wait(ctx context.Context, move Move) (Outcome, error) {
-	job, now := s.turn.Job, time.Now()
+	job, now := s.turn.Job, s.turn.Now()
 	until := tick(now, max(move.delay, time.Second))
 	due := until.Sub(now) > MaxDelay
 	if job.Wait == nil || job.Wait.For != clipTo(move.reason, maxText) {
@@ -257,7 +257,7 @@ func (s *stint) sendNext(ctx context.Context, delay time.Duration) error {
 
 // end writes the job's terminal state and wakes its parent.
 func (s *stint) end(ctx context.Context, state State) (Outcome, error) {
-	job, now := s.turn.Job, time.Now()
+	job, now := s.turn.Job, s.turn.Now()
 	if s.seqless && job.Parent != nil {
 		// The message in hand would not bring the parent's wake back after a crash; the job's own next one does.
 		if err := s.sendNext(ctx, 5*time.Second); err != nil {

@@ -49,7 +49,9 @@ type SweeperConfig struct {
 	RescueAfter time.Duration
 	// Behind is the backlog of a lane from which rescues hold back. Default 100.
 	Behind int
-	Log    *slog.Logger
+	// Clock is the worker's clock; nil: time.Now.
+	Clock func() time.Time
+	Log   *slog.Logger
 }
 
 // Sweeper sends long waits when they are due and rescues what a purge or an expiry lost. One worker at a time sweeps, by lease.
@@ -71,6 +73,9 @@ func NewSweeper(config SweeperConfig) *Sweeper {
 	}
 	if config.Behind <= 0 {
 		config.Behind = 100
+	}
+	if config.Clock == nil {
+		config.Clock = time.Now
 	}
 	if config.Log == nil {
 		config.Log = slog.Default()
@@ -97,7 +102,7 @@ func (s *Sweeper) Run(ctx context.Context) {
 
 // Sweep does one round, if the lease is this worker's.
 func (s *Sweeper) Sweep(ctx context.Context) error {
-	now := time.Now()
+	now := s.Clock()
 	mine, err := s.Store.Lease(ctx, "sweeper", s.Owner, now, now.Add(4*s.Interval))
 	if err != nil || !mine {
 		return err

@@ -35,7 +35,20 @@ type ChildResult struct {
 }
 
 // Now is the worker's clock.
-func (t *Turn) Now() time.Time { return time.Now() }
+func (t *Turn) Now() time.Time {
+	if t.engine == nil {
+		return time.Now()
+	}
+	return t.engine.Times.now()
+}
+
+// Propagation is how long AWS may take to show what was made.
+func (t *Turn) Propagation() time.Duration {
+	if t.engine == nil {
+		return PropagationLimit
+	}
+	return t.engine.Times.Propagation
+}
 
 // Guard is what a write to the ledger checks: that this delivery still holds the job.
 func (t *Turn) Guard() Guard {
@@ -128,7 +141,7 @@ func (t *Turn) LookUntil() time.Time {
 	if t.Job.Lost.IsZero() {
 		return time.Time{}
 	}
-	return t.Job.Lost.Add(PropagationLimit)
+	return t.Job.Lost.Add(t.Propagation())
 }
 
 // StepSince is when the job came to this step.

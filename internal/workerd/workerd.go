@@ -72,18 +72,26 @@ func New(a *app.App, c config.Worker, log *slog.Logger) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	times := jobs.Times{Lease: c.Lease, Visibility: c.Visibility, Poll: c.Poll}
+	times := jobs.Times{Lease: c.Lease, Visibility: c.Visibility, Poll: c.Poll, Propagation: propagation(c.Pace)}
 	engine := a.Engine(times, c.Retention, log)
 	owner := identity()
 	p := &Process{
 		Worker:  jobs.NewWorker(jobs.WorkerConfig{Engine: engine, Queue: a.Queue, Slots: c.Slots, Log: log}),
-		Sweeper: jobs.NewSweeper(jobs.SweeperConfig{Store: a.Store, Queue: a.Queue, Owner: owner, Interval: c.SweepInterval, Log: log}),
+		Sweeper: jobs.NewSweeper(jobs.SweeperConfig{Store: a.Store, Queue: a.Queue, Owner: owner, Interval: c.SweepInterval, Clock: a.Clock, Log: log}),
 	}
 	if c.ReapInterval > 0 {
 		p.Reaper = jobs.NewReaper(jobs.ReaperConfig{Estate: a.Estate, Rows: a.Store, Leases: a.Store, Installation: c.Installation, Owner: owner,
 			Grace: c.ReapGrace, Interval: c.ReapInterval, Log: log, Targets: a.TargetsKnown(targets)})
 	}
 	return p, nil
+}
+
+// leastPropagation is more than a late call of a worker that was frozen takes.
+const leastPropagation = 20 * time.Second
+
+// propagation is how long the endpoint may take to show what was made.
+func propagation(pace float64) time.Duration {
+	return max(time.Duration(float64(jobs.PropagationLimit)/max(pace, 1)), leastPropagation)
 }
 
 // Run works until the context ends and everything has finished.

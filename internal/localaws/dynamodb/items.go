@@ -118,6 +118,7 @@ func (w *write) make(item Item, tooLarge string) error {
 func (s *Service) store(t *table, old, new *row) writeUnits {
 	units := t.replace(old, new)
 	s.noteExpiry(t, old, new)
+	s.tell(t, old, new)
 	switch {
 	case new != nil:
 		s.items.Put(itemKey(t, new.place), new.item)

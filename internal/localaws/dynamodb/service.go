@@ -49,6 +49,7 @@ type Service struct {
 	// forgotten is when old client tokens were last dropped.
 	forgotten time.Time
 	started   bool
+	watchers  []func(Change)
 	closed    bool
 	sweeping  sync.WaitGroup
 
