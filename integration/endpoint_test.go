@@ -1,9 +1,11 @@
 // Package integration runs the whole system against an endpoint that speaks AWS over a socket. STAMPMILL_ENDPOINT says
-// which: embedded (the default), localstack (in a container, where Docker runs; with -tags localstack), the address of one that runs already, or
-// environment (AWS_ENDPOINT_URL and AWS_ENDPOINT_URL_SERVICE say where each service is).
+// which: embedded (the default, ours), localstack or independent (others wrote them; scripts/endpoints/run.sh starts them
+// and says by AWS_ENDPOINT_URL and AWS_ENDPOINT_URL_SERVICE where each service is; where Docker runs, LocalStack is a
+// container of the suite's own), or environment (whatever AWS_ENDPOINT_URL names).
 package integration
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -14,17 +16,26 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
+
 	"github.com/stampmill/stampmill/internal/app"
 	"github.com/stampmill/stampmill/internal/aws/clients"
 	"github.com/stampmill/stampmill/internal/config"
+	"github.com/stampmill/stampmill/internal/jobs"
 	"github.com/stampmill/stampmill/internal/localaws"
+)
+
+// The endpoints that the suite knows the faults of.
+const (
+	embedded    = "embedded"
+	localstack  = "localstack"
+	independent = "independent"
 )
 
 // region is where the suite works.
 const region = "eu-west-1"
 
-// endpoint is what the suite runs against; missing says why there is none.
-var endpoint, missing string
+// endpoint is the address of what the suite started itself; empty where the environment says where the services are.
+var endpoint string
 
 func TestMain(m *testing.M) {
 	stop, err := open()
@@ -34,22 +45,34 @@ func TestMain(m *testing.M) {
 	}
 	code := m.Run()
 	stop()
+	if err := skips.judge(); err != nil {
+		fmt.Fprintln(os.Stderr, "integration:", err)
+		code = max(code, 1)
+	}
 	os.Exit(code)
 }
 
+// endpointName is embedded, localstack, independent or environment.
+func endpointName() string {
+	if name := os.Getenv("STAMPMILL_ENDPOINT"); name != "" {
+		return name
+	}
+	return embedded
+}
+
 func open() (stop func(), err error) {
-	switch choice := os.Getenv("STAMPMILL_ENDPOINT"); {
-	case choice == "" || choice == "embedded":
+	given := os.Getenv("AWS_ENDPOINT_URL") != ""
+	switch name := endpointName(); {
+	case name == embedded:
 		return openEmbedded()
-	case choice == "localstack":
+	case name == localstack && !given:
 		return openLocalStack()
-	case strings.HasPrefix(choice, "http://"):
-		endpoint = choice
+	case (name == localstack || name == independent) && given, name == "environment":
 		return func() {}, nil
-	case choice == "environment":
-		return func() {}, nil
+	case name == independent:
+		return nil, errors.New("AWS_ENDPOINT_URL is not set; run `make integration ENDPOINT=independent`")
 	default:
-		return nil, fmt.Errorf("STAMPMILL_ENDPOINT is %q; expected embedded, localstack, environment or an http:// address", choice)
+		return nil, fmt.Errorf("STAMPMILL_ENDPOINT is %q; expected embedded, localstack, independent or environment", name)
 	}
 }
 
@@ -70,15 +93,32 @@ func openEmbedded() (func(), error) {
 	}, nil
 }
 
-// need skips the test where the chosen endpoint cannot be had.
-func need(t *testing.T) {
-	t.Helper()
-	if missing != "" {
-		t.Skip(missing)
+// environment gives the AWS_ variables with which a real binary reaches the endpoint, to be put behind the test's own
+// environment: what is set there otherwise is emptied.
+func environment() []string {
+	own := map[string]string{"AWS_REGION": region, "AWS_DEFAULT_REGION": region, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
+		"AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull, "AWS_EC2_METADATA_DISABLED": "true"}
+	if endpoint != "" {
+		own["AWS_ENDPOINT_URL"] = endpoint
 	}
+	for _, setting := range os.Environ() {
+		name, value, _ := strings.Cut(setting, "=")
+		if _, known := own[name]; known || !strings.HasPrefix(name, "AWS_") {
+			continue
+		}
+		if endpoint != "" || !strings.HasPrefix(name, "AWS_ENDPOINT_URL") {
+			value = ""
+		}
+		own[name] = value
+	}
+	var list []string
+	for name, value := range own {
+		list = append(list, name+"="+value)
+	}
+	return list
 }
 
-// options are an installation's of its own on the endpoint.
+// options reach the endpoint for the installation of that prefix.
 func options(t *testing.T, prefix string) app.Options {
 	t.Helper()
 	sdk, err := clients.New(clients.Config{Region: region, Endpoint: endpoint,
@@ -87,4 +127,20 @@ func options(t *testing.T, prefix string) app.Options {
 		t.Fatal(err)
 	}
 	return app.Options{Common: config.Common{Prefix: prefix, Installation: prefix}, Clients: sdk, Visibility: 9 * time.Second, Pace: 60}
+}
+
+// install makes an installation of the test's own, whose prefix begins as given: the prefix that is in the options.
+func install(t *testing.T, prefix string) app.Options {
+	t.Helper()
+	o := options(t, prefix+"-"+jobs.NewIncarnation()) // an endpoint that goes on may have seen the last run
+	in, err := app.Build(o).Installation(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the second time changes nothing
+		if err := in.Make(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return o
 }

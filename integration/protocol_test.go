@@ -25,18 +25,7 @@ type mill struct {
 
 func newMill(t *testing.T, prefix string) *mill {
 	t.Helper()
-	need(t)
-	o := options(t, prefix+"-"+jobs.NewIncarnation()) // an endpoint that goes on may have seen the last run
-	in, err := app.Build(o).Installation(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for range 2 { // the second time changes nothing
-		if err := in.Make(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-	}
-	a, err := app.Open(t.Context(), o)
+	a, err := app.Open(t.Context(), install(t, prefix))
 	if err != nil {
 		t.Fatal(err)
 	}
