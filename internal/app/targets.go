@@ -34,7 +34,7 @@ func (a *App) TargetsKnown(configured []jobs.Target) func(context.Context) ([]jo
 			add(t)
 		}
 		list, err := a.Store.List(ctx, store.Filter{Limit: 1000})
-		if unread, err := store.Unread(err); err != nil {
+		if unread, err := jobs.Unread(err); err != nil {
 			return nil, err
 		} else if unread != nil {
 			slog.WarnContext(ctx, "targets of these jobs are not looked at, unless others name them: the jobs cannot be read", "error", unread)
@@ -48,12 +48,12 @@ func (a *App) TargetsKnown(configured []jobs.Target) func(context.Context) ([]jo
 			}
 		}
 		images, err := a.Ledger.ListImages(ctx)
-		if err != nil {
+		if _, err := jobs.Unread(err); err != nil { // Named, which needs all of them, tells which
 			return nil, err
 		}
 		for _, image := range images {
 			versions, err := a.Ledger.Versions(ctx, image.Name)
-			if err != nil {
+			if _, err := jobs.Unread(err); err != nil {
 				return nil, err
 			}
 			for _, v := range versions {

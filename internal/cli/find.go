@@ -30,7 +30,7 @@ func find(ctx context.Context, a *app.App, id string) (*jobs.Job, error) {
 		return nil, exitf(ExitNotFound, "there is no job %s: either no worker has taken it yet, or it has expired; `stampmill job list` shows all", id)
 	}
 	list, err := a.Store.List(ctx, store.Filter{Limit: searched, Children: true})
-	if err != nil {
+	if _, err := jobs.Unread(err); err != nil {
 		return nil, err
 	}
 	begin := slices.DeleteFunc(slices.Clone(list), func(j *jobs.Job) bool { return !strings.HasPrefix(j.ID, id) })

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/stampmill/stampmill/internal/jobs"
 	"github.com/stampmill/stampmill/internal/jobs/ledger"
 )
 
@@ -27,15 +28,20 @@ func (c *command) fleetList() *cobra.Command {
 				return err
 			}
 			fleets, err := a.Ledger.ListFleets(cmd.Context())
+			unread, err := jobs.Unread(err)
 			if err != nil {
 				return err
 			}
-			return c.print(fleets, func(w io.Writer) {
+			err = c.print(fleets, func(w io.Writer) {
 				row(w, "FLEET", "IMAGE", "COUNT", "REGION", "OWNER", "LABELS", "UPDATED")
 				for _, f := range fleets {
 					row(w, f.Name, f.Image, f.Count, f.Target.Region, f.Owner, labelText(f.Labels), ago(f.Updated, time.Now()))
 				}
 			})
+			if err != nil || unread == nil {
+				return err
+			}
+			return exitf(ExitFailure, "not all fleets are listed: %w", unread)
 		},
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/stampmill/stampmill/internal/app"
 	"github.com/stampmill/stampmill/internal/aws/store"
 	"github.com/stampmill/stampmill/internal/config"
+	"github.com/stampmill/stampmill/internal/jobs"
 )
 
 // examples are what the help of each command shows.
@@ -84,6 +85,7 @@ func jobNames(ctx context.Context, a *app.App) ([]string, error) {
 	for _, job := range list {
 		names = append(names, job.ID)
 	}
+	_, err = jobs.Unread(err)
 	return names, err
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/stampmill/stampmill/internal/jobs"
 	"github.com/stampmill/stampmill/internal/jobs/ledger"
 )
 
@@ -29,10 +30,11 @@ func (c *command) imageList() *cobra.Command {
 				return err
 			}
 			images, err := a.Ledger.ListImages(cmd.Context())
+			unread, err := jobs.Unread(err)
 			if err != nil {
 				return err
 			}
-			return c.print(images, func(w io.Writer) {
+			err = c.print(images, func(w io.Writer) {
 				row(w, "IMAGE", "CURRENT", "LABELS", "UPDATED")
 				for _, image := range images {
 					current := ""
@@ -42,6 +44,10 @@ func (c *command) imageList() *cobra.Command {
 					row(w, image.Name, current, labelText(image.Labels), ago(image.Updated, time.Now()))
 				}
 			})
+			if err != nil || unread == nil {
+				return err
+			}
+			return exitf(ExitFailure, "not all images are listed: %w", unread)
 		},
 	}
 }

@@ -111,6 +111,7 @@ func (c *command) jobList() *cobra.Command {
 				return err
 			}
 			list, err := a.Store.List(cmd.Context(), f)
+			unread, err := jobs.Unread(err)
 			if err != nil {
 				return err
 			}
@@ -118,7 +119,10 @@ func (c *command) jobList() *cobra.Command {
 			for i, job := range list {
 				views[i] = view(job)
 			}
-			return c.print(views, func(w io.Writer) { jobTable(w, list, time.Now()) })
+			if err := c.print(views, func(w io.Writer) { jobTable(w, list, time.Now()) }); err != nil || unread == nil {
+				return err
+			}
+			return exitf(ExitFailure, "not all jobs are listed: %w", unread)
 		},
 	}
 	cmd.Flags().StringSliceVar(&states, "state", nil, "open, succeeded, failed, cancelled; several with commas")

@@ -60,8 +60,13 @@ func (c *command) waitFor(ctx context.Context, a *app.App, ids []string, timeout
 			return err
 		}
 		open := 0
+		var unread error
 		for _, id := range ids {
 			row := rows[id]
+			if row != nil && row.Unreadable != nil {
+				unread, rows[id] = errors.Join(unread, row.Unreadable), nil
+				continue
+			}
 			if row != nil && row.Job != nil && row.Job.Run < runs[id] {
 				row, rows[id] = nil, nil
 			}
@@ -71,6 +76,9 @@ func (c *command) waitFor(ctx context.Context, a *app.App, ids []string, timeout
 		}
 		if err == nil {
 			progress.show(ctx, ids, rows)
+		}
+		if err == nil && open == 0 && unread != nil {
+			return unread
 		}
 		if err == nil && open == 0 {
 			return c.ended(ids, rows)

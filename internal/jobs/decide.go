@@ -6,6 +6,9 @@ import "time"
 type Row struct {
 	Job       *Job
 	Tombstone bool
+	// Unreadable says why what stands there cannot be read. Only Families.Rows gives such rows, so that one does not take
+	// the others along; whoever reads a single row gets the error instead.
+	Unreadable error
 }
 
 // Verdict is what a delivery does about the job before, or instead of, working on it.

@@ -65,7 +65,7 @@ type Families interface {
 	FanList(ctx context.Context, parent *Job) ([]FanChild, error)
 	// Ended is how many children of the fan-out have ended.
 	Ended(ctx context.Context, parent Parent) (int, error)
-	// Rows loads rows by id; absent ones are missing in the answer.
+	// Rows loads rows by id; absent ones are missing in the answer, and one that cannot be read says so itself.
 	Rows(ctx context.Context, ids []string) (map[string]*Row, error)
 }
 

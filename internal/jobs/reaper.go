@@ -135,6 +135,9 @@ func (r *Reaper) reapTarget(ctx context.Context, target Target) ([]Orphan, error
 	if err != nil {
 		return nil, err
 	}
+	if err := unreadable(rows); err != nil {
+		r.Log.Warn("what these jobs made is left alone: they cannot be read", "target", target.String(), "error", err)
+	}
 	named, err := r.Estate.Named(ctx)
 	if err != nil {
 		return nil, err
@@ -177,6 +180,9 @@ func (r *Reaper) orphaned(thing Thing, rows map[string]*Row, named map[string]bo
 		return false
 	}
 	row := rows[thing.Tags[TagJob]]
+	if row != nil && row.Unreadable != nil {
+		return false // nobody knows whether its run is live
+	}
 	live := row != nil && row.Job != nil && !row.Job.Finished() && row.Job.Incarnation == thing.Tags[TagIncarnation]
 	return !live
 }

@@ -159,22 +159,26 @@ func (t *Ledger) query(ctx context.Context, pk, prefix string) ([]item, error) {
 	return items, nil
 }
 
-// all decodes what query reads.
+// all decodes what query reads. Where some cannot be decoded it gives the others, and an *jobs.UnreadableError.
 func all[T any](ctx context.Context, t *Ledger, pk, prefix string) ([]T, error) {
 	items, err := t.query(ctx, pk, prefix)
 	if err != nil {
 		return nil, err
 	}
-	things := make([]T, len(items))
-	for i, it := range items {
-		if err := decode(it, &things[i]); err != nil {
-			return nil, err
+	things := make([]T, 0, len(items))
+	unread := &jobs.UnreadableError{}
+	for _, it := range items {
+		var thing T
+		if err := decode(it, &thing); err != nil {
+			unread.Add(err)
+			continue
 		}
+		things = append(things, thing)
 	}
-	return things, nil
+	return things, unread.OrNil()
 }
 
-// listed reads the things that a list of pointers names, in the order of their names.
+// listed reads the things that a list of pointers names, in the order of their names; see all for what cannot be decoded.
 func listed[T any](ctx context.Context, t *Ledger, list string, keyOf func(name string) string) ([]T, error) {
 	pointers, err := t.query(ctx, list, "")
 	if err != nil {
@@ -191,6 +195,7 @@ func listed[T any](ctx context.Context, t *Ledger, list string, keyOf func(name 
 		}
 	}
 	things := make([]T, 0, len(pointers))
+	unread := &jobs.UnreadableError{}
 	for _, p := range pointers {
 		it, ok := found[keyOf(textOf(p, "sk"))]
 		if !ok {
@@ -198,11 +203,12 @@ func listed[T any](ctx context.Context, t *Ledger, list string, keyOf func(name 
 		}
 		var thing T
 		if err := decode(it, &thing); err != nil {
-			return nil, err
+			unread.Add(err)
+			continue
 		}
 		things = append(things, thing)
 	}
-	return things, nil
+	return things, unread.OrNil()
 }
 
 // batchGet reads items as they are now. What DynamoDB leaves out of a large answer is asked for again.

@@ -176,6 +176,9 @@ func (q *Queue) SendRaw(ctx context.Context, l jobs.Lane, body []byte, delay tim
 		entry.MessageAttributes[name] = types.MessageAttributeValue{DataType: aws.String("String"), StringValue: aws.String(value)}
 		size += len(name) + len(value) + len("String")
 	}
+	if q.lanes[l] == nil {
+		return jobs.Fatalf("sqs: send", string(l), "there is no such lane", "")
+	}
 	if err := q.lanes[l].sends.add(ctx, entry, size); err != nil {
 		return &jobs.Error{Class: jobs.Retry, Op: "sqs: send to " + string(l), Err: err, Ambiguous: true}
 	}

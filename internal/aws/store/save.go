@@ -259,7 +259,7 @@ func (s *Store) Rows(ctx context.Context, ids []string) (map[string]*jobs.Row, e
 			for _, it := range out.Responses[s.table] {
 				row, err := s.row(it)
 				if err != nil {
-					return nil, err
+					row = &jobs.Row{Unreadable: err}
 				}
 				if row != nil {
 					rows[str(it, "id")] = row

@@ -3,7 +3,6 @@ package store
 import (
 	"cmp"
 	"context"
-	"errors"
 	"slices"
 	"strconv"
 	"time"
@@ -52,11 +51,19 @@ func (s *Store) Due(ctx context.Context, before time.Time, limit int) ([]jobs.Du
 		}
 		for _, it := range out.Items {
 			due = append(due, jobs.DueJob{ID: str(it, "id"), Incarnation: str(it, "inc"), Run: int(integer(it, "run")), Seq: integer(it, "seq"),
-				Due: moment(integer(it, "due")), Lane: jobs.Lane(str(it, "lane"))})
+				Due: moment(integer(it, "due")), Lane: laneOf(it)})
 		}
 	}
 	slices.SortFunc(due, func(a, b jobs.DueJob) int { return a.Due.Compare(b.Due) })
 	return due, nil
+}
+
+// laneOf is the lane that a due job's wake goes to. What the item says is not trusted: there is no such queue as any text.
+func laneOf(it item) jobs.Lane {
+	if lane := jobs.Lane(str(it, "lane")); slices.Contains(jobs.Lanes, lane) {
+		return lane
+	}
+	return jobs.LaneWake
 }
 
 // Postpone implements jobs.SweepStore. A job that was saved meanwhile is left as it is.
@@ -117,15 +124,16 @@ type Filter struct {
 	Limit int
 }
 
-// List gives jobs, newest first.
+// List gives jobs, newest first. Where some cannot be read it gives the others all the same, and an *jobs.UnreadableError.
 func (s *Store) List(ctx context.Context, f Filter) ([]*jobs.Job, error) {
 	limit := f.Limit
 	if limit <= 0 {
 		limit = 100
 	}
 	var all []*jobs.Job
+	unread := &jobs.UnreadableError{}
 	for shard := range shards {
-		found, err := s.listShard(ctx, f, strconv.Itoa(shard), limit)
+		found, err := s.listShard(ctx, f, strconv.Itoa(shard), limit, unread)
 		if err != nil {
 			return nil, err
 		}
@@ -134,10 +142,10 @@ func (s *Store) List(ctx context.Context, f Filter) ([]*jobs.Job, error) {
 	slices.SortFunc(all, func(a, b *jobs.Job) int {
 		return cmp.Or(b.Created.Compare(a.Created), cmp.Compare(a.ID, b.ID))
 	})
-	return all[:min(len(all), limit)], nil
+	return all[:min(len(all), limit)], unread.OrNil()
 }
 
-func (s *Store) listShard(ctx context.Context, f Filter, shard string, limit int) ([]*jobs.Job, error) {
+func (s *Store) listShard(ctx context.Context, f Filter, shard string, limit int, unread *jobs.UnreadableError) ([]*jobs.Job, error) {
 	var found []*jobs.Job
 	in := &dynamodb.QueryInput{
 		TableName: &s.table, IndexName: aws.String(IndexList), KeyConditionExpression: aws.String("ls = :shard AND #at >= :since"),
@@ -159,7 +167,11 @@ func (s *Store) listShard(ctx context.Context, f Filter, shard string, limit int
 			return nil, err
 		}
 		for _, id := range ids {
-			if row := rows[id]; row != nil && row.Job != nil && f.matches(row.Job) {
+			switch row := rows[id]; {
+			case row == nil:
+			case row.Unreadable != nil:
+				unread.Add(row.Unreadable)
+			case row.Job != nil && f.matches(row.Job):
 				found = append(found, row.Job)
 			}
 		}
@@ -185,17 +197,17 @@ func (f Filter) matches(job *jobs.Job) bool {
 	return true
 }
 
-// decodeJobs gives the jobs that can be read, and what is wrong with the others.
+// decodeJobs gives the jobs that can be read, and an *jobs.UnreadableError for the others.
 func decodeJobs(items []map[string]types.AttributeValue) ([]*jobs.Job, error) {
 	decoded := make([]*jobs.Job, 0, len(items))
-	var unread error
+	unread := &jobs.UnreadableError{}
 	for _, it := range items {
 		job, err := decodeJob(it)
 		if err != nil {
-			unread = errors.Join(unread, err)
+			unread.Add(err)
 			continue
 		}
 		decoded = append(decoded, job)
 	}
-	return decoded, unread
+	return decoded, unread.OrNil()
 }
