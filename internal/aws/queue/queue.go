@@ -116,10 +116,11 @@ func (q *Queue) open(url string) *lane {
 // URL is the lane's queue URL.
 func (q *Queue) URL(l jobs.Lane) string { return q.lanes[l].url }
 
-// Receive implements jobs.Queue.
+// Receive implements jobs.Queue. It waits for a second at the least: the SDK leaves a zero out, and the queue's own long poll,
+// which is longer than the call's time-out, would then be waited for and given up (aws-sdk-go-v2#1704).
 func (q *Queue) Receive(ctx context.Context, l jobs.Lane, most int, wait time.Duration) ([]jobs.Received, error) {
 	out, err := q.API.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
-		QueueUrl: &q.lanes[l].url, MaxNumberOfMessages: int32(min(most, batchEntries)), WaitTimeSeconds: int32(wait / time.Second),
+		QueueUrl: &q.lanes[l].url, MaxNumberOfMessages: int32(min(most, batchEntries)), WaitTimeSeconds: max(int32(wait/time.Second), 1),
 		VisibilityTimeout: int32(q.Visibility / time.Second), MessageAttributeNames: []string{AttributeOriginal},
 		MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameApproximateReceiveCount,
 			types.MessageSystemAttributeNameSentTimestamp},

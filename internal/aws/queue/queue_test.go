@@ -46,6 +46,23 @@ func TestABatchIsNobodysCallSoThatOneLeaseDoesNotRefuseItsNeighbours(t *testing.
 	}
 }
 
+func (p *post) ReceiveMessage(_ context.Context, in *sqs.ReceiveMessageInput, _ ...func(*sqs.Options)) (*sqs.ReceiveMessageOutput, error) {
+	p.seen = in.WaitTimeSeconds
+	return &sqs.ReceiveMessageOutput{}, nil
+}
+
+func TestAReceiveThatShallNotWaitIsNotTheQueuesOwnLongPoll(t *testing.T) {
+	t.Parallel()
+	api := &post{}
+	q, err := queue.Open(t.Context(), queue.Config{API: api})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := q.Receive(t.Context(), jobs.LaneNormal, 10, 0); err != nil || api.seen != int32(1) {
+		t.Fatalf("a receive without a wait asks for %v s, %v; the SDK does not send a zero", api.seen, err)
+	}
+}
+
 func TestAnOriginalIDThatNoQueueGaveIsIgnored(t *testing.T) {
 	t.Parallel()
 	for original, want := range map[string]string{
