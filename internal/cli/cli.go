@@ -47,6 +47,8 @@ type command struct {
 	config  config.Common
 	output  string // table, json, yaml
 	opened  *app.App
+	// asks reports whether a person can be asked.
+	asks func(io.Reader) bool
 }
 
 // Run carries out one command line and gives the exit code.
@@ -55,7 +57,7 @@ func Run(ctx context.Context, args []string, streams IO) int {
 }
 
 func run(ctx context.Context, args []string, streams IO, sdk clients.Config) int {
-	c := &command{IO: streams, clients: sdk}
+	c := &command{IO: streams, clients: sdk, asks: asks}
 	root := c.root()
 	root.SetArgs(args)
 	root.SetIn(streams.In)
@@ -100,7 +102,7 @@ Exit codes: 0 done, 1 failed, 2 wrong command line, 3 a spec is not valid, 4 the
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &exit{ExitUsage, err} })
 	root.PersistentFlags().StringVarP(&c.output, "output", "o", "table", "table, json or yaml")
 	root.AddCommand(c.submit(), c.validate(), c.plan(), c.schema(), c.job(), c.logs(), c.wait(), c.cancel(), c.retry(),
-		c.image(), c.fleet(), c.setup(), c.ping(), c.version())
+		c.image(), c.fleet(), c.dead(), c.setup(), c.ping(), c.version())
 	c.equip(root)
 	for _, sub := range root.Commands() {
 		usageErrors(sub)
