@@ -32,7 +32,7 @@ const question = `hostname; curl -s http://127.0.0.1/name.txt; cat /run/stampmil
 const perCall = 50
 
 // ask runs the question on all servers by SSM, and gives their answers.
-func (s *stage) ask(ctx context.Context, ids []string) ([]answer, error) {
+func (s *show) ask(ctx context.Context, ids []string) ([]answer, error) {
 	chunks := slices.Collect(slices.Chunk(ids, perCall))
 	told := make([][]answer, len(chunks))
 	asking, ctx := errgroup.WithContext(ctx)
@@ -46,7 +46,7 @@ func (s *stage) ask(ctx context.Context, ids []string) ([]answer, error) {
 	return slices.Concat(told...), err
 }
 
-func (s *stage) askSome(ctx context.Context, ids []string) ([]answer, error) {
+func (s *show) askSome(ctx context.Context, ids []string) ([]answer, error) {
 	sent, err := s.aws.SSM.SendCommand(ctx, &ssm.SendCommandInput{DocumentName: aws.String("AWS-RunShellScript"), InstanceIds: ids,
 		Parameters: map[string][]string{"commands": {question}}})
 	if err != nil {
@@ -71,7 +71,7 @@ func (s *stage) askSome(ctx context.Context, ids []string) ([]answer, error) {
 }
 
 // invocations gives how many servers have ended the command, and what they said.
-func (s *stage) invocations(ctx context.Context, command string) (ended int, all []answer, err error) {
+func (s *show) invocations(ctx context.Context, command string) (ended int, all []answer, err error) {
 	pages := ssm.NewListCommandInvocationsPaginator(s.aws.SSM, &ssm.ListCommandInvocationsInput{CommandId: &command, Details: true})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)

@@ -32,13 +32,13 @@ type estate struct {
 type verdict struct{ promise, wrong string }
 
 // check compares everything with what must hold, and prints the summary.
-func (s *stage) check(ctx context.Context) error {
+func (s *show) check(ctx context.Context) error {
 	s.say.act("Check it: EC2's own state, the ledger, and every server")
 	e, err := s.survey(ctx)
 	if err != nil {
 		return err
 	}
-	rows, err := settings(s.source)
+	rows, err := settings(s.Source)
 	if err != nil {
 		return err
 	}
@@ -70,7 +70,7 @@ func (s *stage) check(ctx context.Context) error {
 }
 
 // survey asks AWS through the SDK, the endpoint, the command line and the servers.
-func (s *stage) survey(ctx context.Context) (*estate, error) {
+func (s *show) survey(ctx context.Context) (*estate, error) {
 	e := &estate{}
 	for pages := ec2.NewDescribeInstancesPaginator(s.aws.EC2, &ec2.DescribeInstancesInput{}); pages.HasMorePages(); {
 		page, err := pages.NextPage(ctx)
@@ -93,14 +93,14 @@ func (s *stage) survey(ctx context.Context) (*estate, error) {
 	if e.truth, err = s.counts(ctx); err != nil {
 		return nil, err
 	}
-	list, err := s.stampmill(ctx, "fleet", "servers", fleet, "-o", "json")
+	list, err := s.Stampmill(ctx, "fleet", "servers", fleet, "-o", "json")
 	if err != nil {
 		return nil, err
 	}
 	if err := json.Unmarshal([]byte(list), &e.ledger); err != nil {
 		return nil, fmt.Errorf("stampmill fleet servers -o json: %w", err)
 	}
-	current, err := s.stampmill(ctx, "image", "show", image, "--ami")
+	current, err := s.Stampmill(ctx, "image", "show", image, "--ami")
 	if err != nil {
 		return nil, err
 	}

@@ -1,10 +1,7 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -45,9 +42,9 @@ type strike struct {
 // strikeDown kills a worker that makes the call, after EC2 has carried it out and before the worker learns of it: the
 // answer is held back meanwhile. That the worker holds the claim is no guess. It is stopped first, so that it can neither
 // finish nor hand back; then the jobs table must still show its lease; then it gets SIGKILL.
-func (s *stage) strikeDown(ctx context.Context, k strike) error {
+func (s *show) strikeDown(ctx context.Context, k strike) error {
 	rule := map[string]any{"service": "ec2", "action": k.call, "times": k.times, "delayAnswer": grace}
-	if err := s.control(ctx, http.MethodPost, "faults", rule, nil); err != nil {
+	if err := s.Control(ctx, http.MethodPost, "faults", rule, nil); err != nil {
 		return err
 	}
 	ticker := time.NewTicker(20 * time.Millisecond)
@@ -72,12 +69,12 @@ func (s *stage) strikeDown(ctx context.Context, k strike) error {
 }
 
 // applied: the calls have come to EC2, and it has done what they ask.
-func (s *stage) applied(ctx context.Context, k strike) (bool, error) {
+func (s *show) applied(ctx context.Context, k strike) (bool, error) {
 	var rules []struct {
 		Action string `json:"action"`
 		Met    int    `json:"met"`
 	}
-	if err := s.control(ctx, http.MethodGet, "faults", nil, &rules); err != nil {
+	if err := s.Control(ctx, http.MethodGet, "faults", nil, &rules); err != nil {
 		return false, err
 	}
 	met := false
@@ -92,30 +89,30 @@ func (s *stage) applied(ctx context.Context, k strike) (bool, error) {
 }
 
 // killHolder kills the first worker that the jobs table shows to hold a job.
-func (s *stage) killHolder(ctx context.Context, k strike) (bool, error) {
+func (s *show) killHolder(ctx context.Context, k strike) (bool, error) {
 	candidates, err := s.leases(ctx)
 	if err != nil {
 		return false, err
 	}
 	for _, held := range candidates {
 		for i, w := range s.workers {
-			if _, ok := w.claimed(held.delivery); !ok || !w.running() {
+			if _, ok := w.claimed(held.delivery); !ok || !w.Running() {
 				continue
 			}
-			w.signal(syscall.SIGSTOP)
+			w.Signal(syscall.SIGSTOP)
 			now, err := s.lease(ctx, held.job)
 			if err != nil || now.delivery != held.delivery || now.fence != held.fence || time.Until(now.until) <= 0 {
-				w.signal(syscall.SIGCONT)
+				w.Signal(syscall.SIGCONT)
 				if err != nil {
 					return false, err
 				}
 				continue
 			}
-			w.signal(syscall.SIGKILL)
+			w.Signal(syscall.SIGKILL)
 			left := time.Until(now.until).Seconds()
-			<-w.gone
+			<-w.Gone()
 			s.kills = append(s.kills, kill{w, now, k.call})
-			s.say.line(red, "kill -9 worker %d (pid %d) during %s: EC2 has done it, the worker never learns of it", i+1, w.cmd.Process.Pid, k.call)
+			s.say.line(red, "kill -9 worker %d (pid %d) during %s: EC2 has done it, the worker never learns of it", i+1, w.PID(), k.call)
 			s.say.line(red, "it held %s: fence %d, lease for another %.1f s, says the jobs table", now.job, now.fence, left)
 			return true, nil
 		}
@@ -124,16 +121,16 @@ func (s *stage) killHolder(ctx context.Context, k strike) (bool, error) {
 }
 
 // counts are EC2's own, without propagation delay, over all regions: things by state.
-func (s *stage) counts(ctx context.Context) (map[string]map[string]int, error) {
+func (s *show) counts(ctx context.Context) (map[string]map[string]int, error) {
 	var services struct {
 		EC2 map[string]map[string]int `json:"ec2"`
 	}
-	err := s.control(ctx, http.MethodGet, "state", nil, &services)
+	err := s.Control(ctx, http.MethodGet, "state", nil, &services)
 	return services.EC2, err
 }
 
 // takenOver waits until another worker has claimed the job of the last kill, and tells.
-func (s *stage) takenOver(ctx context.Context) error {
+func (s *show) takenOver(ctx context.Context) error {
 	k, begun := s.kills[len(s.kills)-1], time.Now()
 	ticker := time.NewTicker(50 * time.Millisecond)
 	defer ticker.Stop()
@@ -158,7 +155,7 @@ func (s *stage) takenOver(ctx context.Context) error {
 }
 
 // leases are the open jobs that somebody holds now.
-func (s *stage) leases(ctx context.Context) ([]leased, error) {
+func (s *show) leases(ctx context.Context) ([]leased, error) {
 	out, err := s.aws.DynamoDB.Scan(ctx, &dynamodb.ScanInput{
 		TableName: aws.String(setup.JobsTable("stampmill")), ConsistentRead: aws.Bool(true),
 		FilterExpression: aws.String("t = :job AND #state = :open AND lease > :now"), ExpressionAttributeNames: map[string]string{"#state": "state"},
@@ -175,7 +172,7 @@ func (s *stage) leases(ctx context.Context) ([]leased, error) {
 	return all, nil
 }
 
-func (s *stage) lease(ctx context.Context, job string) (leased, error) {
+func (s *show) lease(ctx context.Context, job string) (leased, error) {
 	out, err := s.aws.DynamoDB.GetItem(ctx, &dynamodb.GetItemInput{TableName: aws.String(setup.JobsTable("stampmill")), ConsistentRead: aws.Bool(true),
 		Key: map[string]types.AttributeValue{"id": &types.AttributeValueMemberS{Value: job}}})
 	if err != nil {
@@ -200,30 +197,4 @@ func leaseOf(item map[string]types.AttributeValue) leased {
 		return 0
 	}
 	return leased{job: word("id"), delivery: word("dlv"), fence: count("fence"), until: time.UnixMilli(count("lease"))}
-}
-
-// control speaks to the endpoint itself.
-func (s *stage) control(ctx context.Context, method, name string, in, out any) (err error) {
-	var body bytes.Buffer
-	if in != nil {
-		if err := json.NewEncoder(&body).Encode(in); err != nil {
-			return err
-		}
-	}
-	request, err := http.NewRequestWithContext(ctx, method, s.url+"/_localaws/"+name, &body)
-	if err != nil {
-		return err
-	}
-	answer, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, answer.Body.Close()) }()
-	if answer.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s /_localaws/%s: %s", method, name, answer.Status)
-	}
-	if out == nil {
-		return nil
-	}
-	return json.NewDecoder(answer.Body).Decode(out)
 }

@@ -14,6 +14,8 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"github.com/stampmill/stampmill/internal/stage"
 )
 
 // limit bounds the whole demo, so that it ends also where a job does not.
@@ -42,15 +44,14 @@ func run(ctx context.Context, say *speaker) error {
 	if err != nil {
 		return err
 	}
-	processes := &processes{}
-	defer processes.end()
-	s := &stage{folder: folder, say: say, processes: processes}
-	for _, act := range []func(context.Context) error{s.build, s.open, s.bake, s.launch, s.show, s.check} {
+	s := &show{Stage: &stage.Stage{Folder: folder}, say: say}
+	defer s.Processes.End()
+	for _, act := range []func(context.Context) error{s.build, s.open, s.bake, s.launch, s.tell, s.check} {
 		if err = act(ctx); err != nil {
 			break
 		}
 	}
-	processes.end()
+	s.Processes.End()
 	if err != nil && !errors.Is(ctx.Err(), context.Canceled) {
 		fmt.Fprintln(os.Stderr, "demo: logs are in", folder)
 		return err

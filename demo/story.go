@@ -17,7 +17,7 @@ const (
 )
 
 // bake submits the example bake, and kills a worker while EC2 captures the image.
-func (s *stage) bake(ctx context.Context) error {
+func (s *show) bake(ctx context.Context) error {
 	s.say.act("Bake an image: set a server up once, verify it, take its AMI, test a server from that AMI")
 	return s.submit(ctx, "bake.yaml", strike{call: "CreateImage", times: 1, applied: func(ec2 map[string]map[string]int) bool {
 		return ec2["images"]["pending"]+ec2["images"]["available"] > 0
@@ -25,7 +25,7 @@ func (s *stage) bake(ctx context.Context) error {
 }
 
 // launch submits the example fleet, and kills a worker while EC2 launches the servers.
-func (s *stage) launch(ctx context.Context) error {
+func (s *show) launch(ctx context.Context) error {
 	s.say.act("Stamp %d servers from it, each with its own name and settings", servers)
 	return s.submit(ctx, "launch.yaml", strike{call: "RunInstances", times: 2, applied: func(ec2 map[string]map[string]int) bool {
 		return ec2["instances"]["pending"]+ec2["instances"]["running"] >= servers
@@ -34,7 +34,7 @@ func (s *stage) launch(ctx context.Context) error {
 
 // submit enqueues an example's spec with the command line, tells what the command line tells, and strikes a worker down
 // meanwhile. A job that fails is told by the checks.
-func (s *stage) submit(ctx context.Context, file string, k strike) error {
+func (s *show) submit(ctx context.Context, file string, k strike) error {
 	path := filepath.Join("examples", "demo", file)
 	s.say.quote("stampmill submit --wait "+path, "", 0)
 	both, ctx := errgroup.WithContext(ctx)
@@ -49,12 +49,12 @@ func (s *stage) submit(ctx context.Context, file string, k strike) error {
 	both.Go(func() error {
 		<-ready
 		p := &progress{say: s.say}
-		cli, err := s.processes.start("submit-"+file, s.folder, s.environment, p.job, p.line,
-			s.binary("stampmill"), "submit", "--wait", filepath.Join(s.source, path))
+		cli, err := s.Processes.Start("submit-"+file, s.Folder, s.Environment, p.job, p.line,
+			s.Binary("stampmill"), "submit", "--wait", filepath.Join(s.Source, path))
 		if err != nil {
 			return err
 		}
-		if err := cli.wait(ctx); err != nil {
+		if err := cli.Wait(ctx); err != nil {
 			if ctx.Err() != nil {
 				return err
 			}
@@ -102,8 +102,8 @@ func (p *progress) line(line string) {
 	}
 }
 
-// show shows what is there now, with the command line.
-func (s *stage) show(ctx context.Context) error {
+// tell shows what is there now, with the command line.
+func (s *show) tell(ctx context.Context) error {
 	s.say.act("What is there now")
 	for _, command := range []struct {
 		text string
@@ -111,7 +111,7 @@ func (s *stage) show(ctx context.Context) error {
 	}{
 		{"image list", 10}, {"image show " + image, 10}, {"fleet show " + fleet, 20}, {"fleet servers " + fleet, 6},
 	} {
-		out, err := s.stampmill(ctx, strings.Fields(command.text)...)
+		out, err := s.Stampmill(ctx, strings.Fields(command.text)...)
 		if err != nil {
 			return err
 		}

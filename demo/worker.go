@@ -6,11 +6,13 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+
+	"github.com/stampmill/stampmill/internal/stage"
 )
 
 // worker is a worker's process and the claims that its log tells of.
 type worker struct {
-	*process
+	*stage.Process
 	mu     sync.Mutex
 	claims map[string]claim // by delivery
 }
@@ -25,13 +27,13 @@ type claim struct {
 }
 
 // work starts a worker.
-func (s *stage) work(number int) error {
+func (s *show) work(number int) error {
 	w := &worker{claims: map[string]claim{}}
-	environment := append(slices.Clip(s.environment),
+	environment := append(slices.Clip(s.Environment),
 		"STAMPMILL_LEASE="+lease, "STAMPMILL_VISIBILITY="+visibility, "STAMPMILL_POLL=2s", "STAMPMILL_SWEEP_INTERVAL=2s",
 		"STAMPMILL_PACE="+speed, "STAMPMILL_HEALTH=", "STAMPMILL_LOG_LEVEL=debug", "STAMPMILL_LOG_FORMAT=json")
 	var err error
-	w.process, err = s.processes.start("worker-"+strconv.Itoa(number), s.folder, environment, nil, w.read, s.binary("stampmill-worker"))
+	w.Process, err = s.Processes.Start("worker-"+strconv.Itoa(number), s.Folder, environment, nil, w.read, s.Binary("stampmill-worker"))
 	if err != nil {
 		return fmt.Errorf("start worker %d: %w", number, err)
 	}

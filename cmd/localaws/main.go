@@ -47,7 +47,7 @@ The first line on standard output is the endpoint's URL. Signatures are read, no
 twelve digits is that account, temporary keys of AssumeRole are their role's, any other is account 000000000000.
 SIGTERM and an interrupt end it; with --state it comes back as it was, even after a kill.
 
-Control, in JSON, under URL/_localaws/: GET health, state, calls, faults, events; DELETE calls, faults, events;
+Control, in JSON, under URL/_localaws/: GET health, state, inspect, calls, faults, events; DELETE calls, faults, events;
 POST faults, events, and each service's own, such as capacity (an unknown name lists them). For example, to answer
 the next two launches with an error:
 

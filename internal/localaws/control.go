@@ -15,6 +15,7 @@ import (
 //
 //	GET    /_localaws/health    200 when it serves
 //	GET    /_localaws/state     what each service holds, in short
+//	GET    /_localaws/inspect   everything that the services hold that can be inspected, as it truly is
 //	GET    /_localaws/calls     calls, errors and throttled answers by action; DELETE resets them
 //	GET    /_localaws/faults    the fault rules; POST adds one (see Rule); DELETE removes all
 //	GET    /_localaws/events    the queues that get events; POST adds one (see EventTarget); DELETE removes all
@@ -49,6 +50,8 @@ func (s *Server) control(w http.ResponseWriter, hr *http.Request, name string, b
 		result = map[string]any{"status": "ok", "services": strings.Split(s.serviceNames(), ", ")}
 	case "GET state":
 		result = s.summary()
+	case "GET inspect":
+		result = s.inspection()
 	case "GET calls":
 		result = s.Calls()
 	case "DELETE calls":
@@ -69,7 +72,7 @@ func (s *Server) control(w http.ResponseWriter, hr *http.Request, name string, b
 	default:
 		if hr.Method != http.MethodPost {
 			err = &api.Error{Code: "NotFound", Status: http.StatusNotFound,
-				Message: "no " + hr.Method + " " + controlPath + name + "; there are: GET health, state, calls, faults, events; DELETE calls, faults, events; POST faults, events, " + strings.Join(slices.Sorted(maps.Keys(s.controls())), ", ")}
+				Message: "no " + hr.Method + " " + controlPath + name + "; there are: GET health, state, inspect, calls, faults, events; DELETE calls, faults, events; POST faults, events, " + strings.Join(slices.Sorted(maps.Keys(s.controls())), ", ")}
 			break
 		}
 		result, err = s.Control(name, body)
@@ -102,6 +105,16 @@ func (s *Server) summary() map[string]any {
 	for _, service := range s.order {
 		if offers, ok := service.(api.Summarizer); ok {
 			all[service.Name()] = offers.Summary()
+		}
+	}
+	return all
+}
+
+func (s *Server) inspection() map[string]any {
+	all := map[string]any{}
+	for _, service := range s.order {
+		if offers, ok := service.(api.Inspector); ok {
+			all[service.Name()] = offers.Inspection()
 		}
 	}
 	return all

@@ -90,6 +90,9 @@ type Controls interface {
 // Summarizer is what a service may offer for GET /_localaws/state: what it holds, in a few numbers or lists.
 type Summarizer interface{ Summary() any }
 
+// Inspector is what a service may offer for GET /_localaws/inspect: everything that it holds, as it truly is.
+type Inspector interface{ Inspection() any }
+
 // ActionNamer is a service whose calls are named by method and path. The endpoint asks it before the call for Action.
 type ActionNamer interface {
 	ActionOf(r *Request) string

@@ -93,6 +93,9 @@ func (s *Service) Inspect() Inspection {
 	return all
 }
 
+// Inspection is what GET /_localaws/inspect shows of EC2.
+func (s *Service) Inspection() any { return s.Inspect() }
+
 // Summary counts what accounts own in all regions, by state, as it truly is.
 func (s *Service) Summary() any {
 	all := s.Inspect()

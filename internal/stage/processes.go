@@ -1,4 +1,4 @@
-package main
+package stage
 
 import (
 	"bufio"
@@ -9,32 +9,32 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 )
 
-// processes are the demo's children, each the leader of a process group of its own.
-type processes struct {
+// Processes are the children, each the leader of a process group of its own.
+type Processes struct {
 	mu  sync.Mutex
-	all []*process
+	all []*Process
 }
 
-// process is one child. Its standard error goes to its log.
-type process struct {
-	name string
+// Process is one child. Its standard error goes to its log.
+type Process struct {
 	cmd  *exec.Cmd
 	gone chan struct{} // closed when it has ended
 	err  error         // why; to be read after gone
 }
 
-// start starts a child with its log folder/name.log. Each line of its standard output, or of its standard error, is
-// also given to the readers that are not nil.
-func (ps *processes) start(name, folder string, environment []string, out, errs func(line string), command string, args ...string) (*process, error) {
-	log, err := os.Create(filepath.Join(folder, name+".log"))
+// Start starts a child in the folder, with its log folder/name.log; one that is there already is continued. Each line of its
+// standard output, or of its standard error, is also given to the readers that are not nil.
+func (ps *Processes) Start(name, folder string, environment []string, out, errs func(line string), command string, args ...string) (*Process, error) {
+	log, err := os.OpenFile(filepath.Join(folder, name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	p := &process{name: name, cmd: exec.Command(command, args...), gone: make(chan struct{})}
+	p := &Process{cmd: exec.Command(command, args...), gone: make(chan struct{})}
 	p.cmd.Env, p.cmd.Dir, p.cmd.SysProcAttr = environment, folder, ownGroup()
 	var streams sync.WaitGroup
 	outPipe, err := p.cmd.StdoutPipe()
@@ -49,7 +49,7 @@ func (ps *processes) start(name, folder string, environment []string, out, errs 
 		return nil, errors.Join(fmt.Errorf("start %s: %w", name, err), log.Close())
 	}
 	ps.mu.Lock()
-	ps.all = append(ps.all, p)
+	ps.all = append(slices.DeleteFunc(ps.all, func(old *Process) bool { return !old.Running() }), p)
 	ps.mu.Unlock()
 	streams.Go(func() { follow(outPipe, log, out) })
 	streams.Go(func() { follow(errPipe, log, errs) })
@@ -74,20 +74,26 @@ func follow(stream io.Reader, log io.Writer, each func(line string)) {
 	_, _ = io.Copy(log, stream) // a line too long to scan: the child must not block on it
 }
 
-// wait waits until the child has ended, or ends it with the context.
-func (p *process) wait(ctx context.Context) error {
+// Wait waits until the child has ended, or ends it with the context.
+func (p *Process) Wait(ctx context.Context) error {
 	select {
 	case <-p.gone:
 		return p.err
 	case <-ctx.Done():
-		p.signal(syscall.SIGKILL)
+		p.Signal(syscall.SIGKILL)
 		<-p.gone
 		return ctx.Err()
 	}
 }
 
-// running: it has not ended.
-func (p *process) running() bool {
+// Gone is closed when the child has ended.
+func (p *Process) Gone() <-chan struct{} { return p.gone }
+
+// PID is the child's process id.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
+// Running: it has not ended.
+func (p *Process) Running() bool {
 	select {
 	case <-p.gone:
 		return false
@@ -96,19 +102,19 @@ func (p *process) running() bool {
 	}
 }
 
-// signal reaches the child and whatever it started. A child that has ended gets none: its id may be another's by now.
-func (p *process) signal(s syscall.Signal) {
-	if p.running() {
+// Signal reaches the child and whatever it started. A child that has ended gets none: its id may be another's by now.
+func (p *Process) Signal(s syscall.Signal) {
+	if p.Running() {
 		_ = syscall.Kill(-p.cmd.Process.Pid, s) // it may end at this moment; its end is what is waited for
 	}
 }
 
-// end ends all children, and waits until they have ended. What they leave undone is thrown away with their folder.
-func (ps *processes) end() {
+// End ends all children, and waits until they have ended. What they leave undone is thrown away with their folder.
+func (ps *Processes) End() {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
 	for _, p := range ps.all {
-		p.signal(syscall.SIGKILL)
+		p.Signal(syscall.SIGKILL)
 	}
 	for _, p := range ps.all {
 		<-p.gone
