@@ -331,7 +331,7 @@ func (b *batch) undo(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
 		return len(doomed) == 0 && leaving == 0, terminate(ctx, ec2, doomed)
 	})
 	if a := b.progress.Attempt; err == nil && move.IsDone() && a != nil && (a.Sent || !a.Doubt.IsZero()) {
-		if rest := turn.StepSince().Add(jobs.PropagationLimit).Sub(turn.Now()); rest > 0 {
+		if rest := turn.StepSince().Add(turn.Propagation()).Sub(turn.Now()); rest > 0 {
 			return jobs.Wait(min(rest, 15*time.Second), "servers of a call that was not recorded to appear"), nil
 		}
 	}
