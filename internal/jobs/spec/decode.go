@@ -105,8 +105,11 @@ func (s *shaper) fill(into reflect.Value, n *node) *node {
 	}
 	checks := NewProblems()
 	check(into, checks)
-	for _, f := range *checks.found {
-		s.reportFinding(full, f)
+	if len(s.broken) < maxFindings { // else there is enough to report, and no telling what only follows from it
+		for _, f := range checks.found.list {
+			s.reportFinding(full, f)
+		}
+		s.problems.More += checks.found.more
 	}
 	return full
 }

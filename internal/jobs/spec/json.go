@@ -17,7 +17,15 @@ const (
 	MaxDocument = 1 << 20
 	// maxNodes bounds the values of a document, aliases counted as often as they are used.
 	maxNodes = 200_000
+	// maxTexts bounds their texts, in bytes, once aliases and variables are written out.
+	maxTexts = 4 << 20
+	// maxKey is how long a field's name may be, in bytes: the paths of all values below it contain it.
+	maxKey = 256
 )
+
+func longKey(line, col int) error {
+	return &syntax{line, col, fmt.Sprintf("a field's name has at most %d bytes", maxKey), "use a shorter name"}
+}
 
 // syntax is a problem that ends the reading of a document.
 type syntax struct {
@@ -118,6 +126,9 @@ func (r *jsonReader) mapping(n *node, depth int) error {
 		key, ok := token.(string)
 		if !ok {
 			return &syntax{line, col, "expected a field name in quotes", ""}
+		}
+		if len(key) > maxKey {
+			return longKey(line, col)
 		}
 		value, err := r.value(joinPath(n.shown, key), depth+1)
 		if err != nil {

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 func (s *shaper) text(n *node, tag reflect.StructTag) *node {
@@ -41,7 +42,7 @@ func (s *shaper) text(n *node, tag reflect.StructTag) *node {
 		}
 	}
 	if pattern := tag.Get("pattern"); pattern != "" && n.text != "" {
-		if !regexp.MustCompile(pattern).MatchString(n.text) {
+		if !compiled(pattern).MatchString(n.text) {
 			expected := "a text that matches " + pattern
 			if example := tag.Get("example"); example != "" {
 				expected = "something like " + example
@@ -51,6 +52,18 @@ func (s *shaper) text(n *node, tag reflect.StructTag) *node {
 		}
 	}
 	return n
+}
+
+// patterns are those of the types' tags, compiled.
+var patterns sync.Map
+
+func compiled(pattern string) *regexp.Regexp {
+	if known, ok := patterns.Load(pattern); ok {
+		return known.(*regexp.Regexp)
+	}
+	made := regexp.MustCompile(pattern)
+	patterns.Store(pattern, made)
+	return made
 }
 
 func (s *shaper) truth(n *node) *node {

@@ -10,6 +10,15 @@ import (
 // MaxProblems is how many problems are reported; the rest is counted.
 const MaxProblems = 100
 
+const (
+	// maxFindings bounds what CheckSpec reports, and the places that keep it from reporting what only follows.
+	maxFindings = 10 * MaxProblems
+	// longestText bounds a message and a hint, in characters: they quote what others wrote.
+	longestText = 1000
+	// longestPath bounds a path as it is shown, in bytes: each value of a document has one.
+	longestPath = 400
+)
+
 // Checker is a spec, or a part of one, that checks what its types alone cannot say. CheckSpec is called on a pointer to
 // the decoded value, with p standing at its path.
 type Checker interface {
@@ -69,12 +78,16 @@ func (e *Errors) Error() string {
 }
 
 func (e *Errors) add(p Problem) {
-	if len(e.Problems) >= MaxProblems {
+	if e.full() {
 		e.More++
 		return
 	}
+	p.Message, p.Hint = shorten(p.Message, longestText), shorten(p.Hint, longestText)
 	e.Problems = append(e.Problems, p)
 }
+
+// full: what comes now is only counted, so nothing needs to be found out about it.
+func (e *Errors) full() bool { return len(e.Problems) >= MaxProblems }
 
 // orNil is the error to return: nil if there are no problems. The problems of each file come in the order of its lines.
 func (e *Errors) orNil() error {
@@ -102,7 +115,12 @@ func (e *Errors) orNil() error {
 // Problems is where a CheckSpec reports, at a path.
 type Problems struct {
 	path  []any
-	found *[]finding
+	found *findings
+}
+
+type findings struct {
+	list []finding
+	more int // beyond maxFindings
 }
 
 type finding struct {
@@ -111,7 +129,7 @@ type finding struct {
 }
 
 // NewProblems stands at the root of a spec and collects for Err.
-func NewProblems() *Problems { return &Problems{found: new([]finding)} }
+func NewProblems() *Problems { return &Problems{found: &findings{}} }
 
 // At is the place below this one: field names and list indexes.
 func (p *Problems) At(path ...any) *Problems {
@@ -125,26 +143,37 @@ type entryName string
 
 // Add reports a problem here: what was expected and what was found, with args as in fmt.Sprintf, and what to do about it.
 func (p *Problems) Add(message, hint string, args ...any) {
+	if len(p.found.list) == maxFindings {
+		p.found.more++
+		return
+	}
 	if len(args) > 0 {
 		message = fmt.Sprintf(message, args...)
 	}
-	*p.found = append(*p.found, finding{path: p.path, message: message, hint: hint})
+	p.found.list = append(p.found.list, finding{path: p.path, message: message, hint: hint})
 }
 
 // Err is everything that was reported, as *Errors, or nil.
 func (p *Problems) Err() error {
-	var all Errors
-	for _, f := range *p.found {
+	all := Errors{More: p.found.more}
+	for _, f := range p.found.list {
 		all.add(Problem{Path: joinPath("spec", f.path...), Message: f.message, Hint: f.hint})
 	}
 	return all.orNil()
 }
 
-// joinPath writes a path as people read it: spec.volumes["/dev/sdf"].size, spec.steps[2].
+// joinPath writes a path as people read it: spec.volumes["/dev/sdf"].size, spec.steps[2]. One that is too long ends in ….
 func joinPath(base string, path ...any) string {
+	if strings.HasSuffix(base, "…") {
+		return base
+	}
 	var b strings.Builder
 	b.WriteString(base)
 	for _, element := range path {
+		if b.Len() > longestPath {
+			b.WriteString("…")
+			break
+		}
 		if name, ok := element.(entryName); ok {
 			element = string(name)
 		}
@@ -152,6 +181,7 @@ func joinPath(base string, path ...any) string {
 		case int:
 			fmt.Fprintf(&b, "[%d]", e)
 		case string:
+			e = shorten(e, longestPath/4)
 			switch {
 			case !plainName(e):
 				b.WriteString("[" + strconv.Quote(e) + "]")

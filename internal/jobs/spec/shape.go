@@ -16,10 +16,19 @@ type shaper struct {
 	broken []string
 	// vars are replaced in texts, if there is a map.
 	vars map[string]string
+	// replaced is how many bytes they came to.
+	replaced int
 	// stray says where a field belongs that is unknown here; it may be nil.
 	stray func(name string) string
 	// beside reads scripts, files and settings; nil on a worker.
 	beside *folder
+}
+
+// breaks notes what did not fit.
+func (s *shaper) breaks(at string) {
+	if len(s.broken) < maxFindings {
+		s.broken = append(s.broken, at)
+	}
 }
 
 func (s *shaper) report(n *node, message, hint string) {
@@ -38,7 +47,7 @@ func (s *shaper) shape(t reflect.Type, n *node, tag reflect.StructTag, at string
 	if n.kind != mapNode && n.kind != nullNode && has(t, shorthandType) {
 		long := s.long(t, n)
 		if long == nil {
-			s.broken = append(s.broken, at)
+			s.breaks(at)
 			return nil
 		}
 		n = long
@@ -46,7 +55,7 @@ func (s *shaper) shape(t reflect.Type, n *node, tag reflect.StructTag, at string
 	if shaped := s.value(t, n, tag, at); shaped != nil {
 		return shaped
 	}
-	s.broken = append(s.broken, at)
+	s.breaks(at)
 	return nil
 }
 
@@ -114,7 +123,7 @@ func (s *shaper) structure(t reflect.Type, n *node, at string) *node {
 	for _, e := range n.entries {
 		i := slices.IndexFunc(fields, func(f field) bool { return f.name == e.key })
 		if i < 0 {
-			s.broken = append(s.broken, at+"/"+e.key)
+			s.breaks(at + "/" + e.key)
 			s.reportAt(e.line, e.col, joinPath(n.shown, e.key), "unknown field", s.unknownHint(e.key, fields))
 			continue
 		}
@@ -133,6 +142,9 @@ func (s *shaper) structure(t reflect.Type, n *node, at string) *node {
 }
 
 func (s *shaper) unknownHint(name string, fields []field) string {
+	if s.problems.full() {
+		return ""
+	}
 	if s.stray != nil {
 		if hint := s.stray(name); hint != "" {
 			return hint
@@ -170,7 +182,7 @@ func (s *shaper) requireFields(fields []field, n *node, at string) {
 		default:
 			continue
 		}
-		s.broken = append(s.broken, at+"/"+f.name)
+		s.breaks(at + "/" + f.name)
 	}
 }
 

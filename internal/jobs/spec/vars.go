@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"fmt"
 	"maps"
 	"regexp"
 	"slices"
@@ -18,7 +19,7 @@ func (s *shaper) substitute(n *node) *node {
 	if s.vars == nil || n.kind != textNode || !strings.Contains(n.text, "${var.") {
 		return n
 	}
-	missing := false
+	missing, over := false, false
 	replaced := varPattern.ReplaceAllStringFunc(n.text, func(use string) string {
 		if strings.HasPrefix(use, "$$") {
 			return use[1:]
@@ -29,9 +30,16 @@ func (s *shaper) substitute(n *node) *node {
 			missing = true
 			s.report(n, "there is no variable "+strconv.Quote(shorten(name, 40)), s.varHint(name))
 		}
+		if s.replaced += len(value); s.replaced > maxTexts {
+			over = true
+			return ""
+		}
 		return value
 	})
-	if missing {
+	if over {
+		s.report(n, fmt.Sprintf("variables come to more than %d MiB in this document", maxTexts>>20), "put long texts into files beside it")
+	}
+	if missing || over {
 		return nil
 	}
 	copied := *n
@@ -40,8 +48,11 @@ func (s *shaper) substitute(n *node) *node {
 }
 
 func (s *shaper) varHint(name string) string {
+	if s.problems.full() {
+		return ""
+	}
 	if len(s.vars) == 0 {
-		return "set it in vars: or with --var " + name + "=…"
+		return "set it in vars: or with --var " + shorten(name, 40) + "=…"
 	}
 	return suggest(name, slices.Sorted(maps.Keys(s.vars)))
 }

@@ -86,6 +86,7 @@ type yamlReader struct {
 	lines      []string
 	anchors    map[string]ast.Node
 	nodes      int
+	texts      int // their bytes, those of aliases counted each time
 	duplicates []Problem
 }
 
@@ -141,6 +142,10 @@ func (r *yamlReader) node(n ast.Node, shown string, depth int) (*node, error) {
 		return nil, &syntax{made.line, made.col, "YAML tags such as " + shorten(v.Start.Value, 40) + " are not used here", "remove the tag; quotes make a value a text"}
 	default:
 		r.leaf(made, n)
+		if r.texts += len(made.text); r.texts > maxTexts {
+			return nil, &syntax{made.line, made.col, fmt.Sprintf("a document has at most %d MiB of texts, aliases counted each time", maxTexts>>20),
+				"put long texts into files beside it"}
+		}
 	}
 	return made, nil
 }
@@ -180,6 +185,9 @@ func (r *yamlReader) mapping(made *node, values []*ast.MappingValueNode, depth i
 		key, err := r.key(v.Key)
 		if err != nil {
 			return err
+		}
+		if len(key.key) > maxKey {
+			return longKey(key.line, key.col)
 		}
 		value, err := r.node(v.Value, joinPath(made.shown, key.key), depth+1)
 		if err != nil {

@@ -10,6 +10,8 @@ import (
 const (
 	maxFields = 5000
 	maxItems  = 20_000
+	// maxPaths bounds, in bytes, the paths that it keeps of all values.
+	maxPaths = 512 << 20
 )
 
 // bounds measures a document by its tokens, before the parser, which is recursive, sees it.
@@ -26,7 +28,15 @@ type bounds struct {
 // bound refuses documents that would take the parser too deep or too long.
 func (r *yamlReader) bound(tokens token.Tokens) error {
 	b := bounds{fields: map[int]int{}, items: map[int]int{}}
+	var names, longest int
 	for i, t := range tokens {
+		if t.Type == token.MappingValueType && i > 0 {
+			name := len(tokens[i-1].Value)
+			if name > maxKey {
+				return longKey(r.before+tokens[i-1].Position.Line, max(1, tokens[i-1].Position.Column))
+			}
+			names, longest = names+name, max(longest, name)
+		}
 		fields, items := b.see(t)
 		switch {
 		// A level of blocks may take two columns: the dash and the key.
@@ -40,6 +50,9 @@ func (r *yamlReader) bound(tokens token.Tokens) error {
 			return r.fail(t, fmt.Sprintf("a document has at most %d values", maxNodes), "split it")
 		}
 		b.line = t.Position.Line
+	}
+	if min(names, MaxDepth*longest)*len(tokens) > maxPaths {
+		return &syntax{r.before + 1, 1, "the names of fields are too long for a document with so many values", "use shorter names, or split it"}
 	}
 	return nil
 }
