@@ -21,6 +21,7 @@ import (
 	"github.com/stampmill/stampmill/internal/localaws/api"
 	"github.com/stampmill/stampmill/internal/localaws/ec2"
 	"github.com/stampmill/stampmill/internal/localaws/machine"
+	"github.com/stampmill/stampmill/internal/localaws/sqs"
 	"github.com/stampmill/stampmill/internal/localaws/state"
 )
 
@@ -38,6 +39,8 @@ type Config struct {
 	URL string
 	// BodyLimit is the largest body of a request in bytes; 0 is 256 MiB.
 	BodyLimit int64
+	// SQS lets messages come late, in another order and more than once.
+	SQS sqs.Options
 	// EC2 sets what the EC2 service does beside AWS's defaults; its Buckets follow Unlimited.
 	EC2 ec2.Options
 	// Machines changes how the servers behave.

@@ -19,7 +19,7 @@ import (
 
 // newServices makes all services; one that asks another comes after it.
 func (s *Server) newServices() ([]api.Service, error) {
-	queues, err := sqs.New(s.env)
+	queues, err := sqs.New(s.env, s.config.SQS)
 	if err != nil {
 		return nil, err
 	}

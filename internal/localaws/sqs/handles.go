@@ -82,11 +82,11 @@ func (q *queue) byHandle(handle string) (m *message, current bool, err error) {
 	if handle == "" {
 		return nil, false, missing("ReceiptHandle")
 	}
-	id, receives, err := parseReceipt(handle)
+	key, receives, err := parseReceipt(handle)
 	if err != nil {
 		return nil, false, err
 	}
-	m, ok := q.service.messages.Get(id)
+	m, ok := q.service.messages.Get(key)
 	if !ok {
 		return nil, false, nil
 	}
@@ -178,7 +178,7 @@ func (q *queue) changeVisibility(handle string, seconds *int, now time.Time) err
 	}
 	q.take(m)
 	m.VisibleAt = now.Add(time.Duration(*seconds) * time.Second)
-	q.service.deliveries.Put(m.ID, m.delivery)
+	q.service.deliveries.Put(m.key(), m.delivery)
 	if *seconds == 0 {
 		q.show(m)
 	} else {

@@ -17,7 +17,9 @@ import (
 
 // message is one message, and where it stands in memory.
 type message struct {
-	ID    string
+	ID string
+	// Copy is 0, or for a copy that Mischief.Again made the receive that it doubles.
+	Copy  int    `json:",omitempty"`
 	Queue string // the queue's key
 	// Source is the queue that a dead letter came from.
 	Source     string `json:",omitempty"`
@@ -36,6 +38,7 @@ type message struct {
 	heapIndex int
 	order     uint64
 	inFlight  bool
+	late      int // the receive for which the message has been late
 }
 
 // delivery is what changes about a message.
@@ -54,17 +57,25 @@ type attribute struct {
 	BinaryListValues [][]byte `json:",omitempty" query:"BinaryListValue"`
 }
 
+// key is the message's name among all: its id, which a copy shares, and which copy it is.
+func (m *message) key() string {
+	if m.Copy == 0 {
+		return m.ID
+	}
+	return m.ID + "+" + strconv.Itoa(m.Copy)
+}
+
 // receipt names one delivery of the message: how often it had been received then.
-func (m *message) receipt() string { return m.ID + ":" + strconv.Itoa(m.Receives) }
+func (m *message) receipt() string { return m.key() + ":" + strconv.Itoa(m.Receives) }
 
 // parseReceipt splits a receipt handle.
-func parseReceipt(handle string) (id string, receives int, err error) {
-	id, count, ok := strings.Cut(handle, ":")
+func parseReceipt(handle string) (key string, receives int, err error) {
+	key, count, ok := strings.Cut(handle, ":")
 	receives, convErr := strconv.Atoi(count)
-	if !ok || convErr != nil || len(id) != 36 {
+	if id, _, _ := strings.Cut(key, "+"); !ok || convErr != nil || len(id) != 36 {
 		return "", 0, api.Errorf("ReceiptHandleIsInvalid", "The input receipt handle %q is not a valid receipt handle.", handle)
 	}
-	return id, receives, nil
+	return key, receives, nil
 }
 
 // bodyMD5 is the digest by which an SDK checks a body.

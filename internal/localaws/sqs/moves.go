@@ -121,8 +121,8 @@ func (s *Service) moveOne(task *moveTask) bool {
 		task.status, task.reason = "FAILED", "CouldNotDetermineMessageSource"
 		return false
 	}
-	s.messages.Delete(m.ID)
-	s.deliveries.Delete(m.ID)
+	s.messages.Delete(m.key())
+	s.deliveries.Delete(m.key())
 	none := 0
 	target.send(&sendInput{MessageBody: m.Body, MessageAttributes: m.Attributes, MessageSystemAttributes: m.System, MessageGroupID: m.Group, DelaySeconds: &none}, m.Sender, now)
 	task.moved++

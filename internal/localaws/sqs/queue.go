@@ -122,8 +122,8 @@ func (q *queue) take(m *message) {
 // drop removes a message for good.
 func (q *queue) drop(m *message) {
 	q.take(m)
-	q.service.messages.Delete(m.ID)
-	q.service.deliveries.Delete(m.ID)
+	q.service.messages.Delete(m.key())
+	q.service.deliveries.Delete(m.key())
 }
 
 // settle shows what is due.
@@ -183,9 +183,9 @@ func (q *queue) deadLetters(m *message) *queue {
 // adopt takes a message over from another queue. It keeps its id, its age and its receive count.
 func (q *queue) adopt(m *message) {
 	m.Source, m.Queue = m.Queue, q.key()
-	q.service.messages.Put(m.ID, m)
+	q.service.messages.Put(m.key(), m)
 	m.VisibleAt = time.Time{}
-	q.service.deliveries.Put(m.ID, m.delivery)
+	q.service.deliveries.Put(m.key(), m.delivery)
 	q.show(m)
 }
 

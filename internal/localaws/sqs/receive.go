@@ -166,10 +166,15 @@ func (s *Service) await(ctx context.Context, w *waiter, d time.Duration) (gone b
 
 func (q *queue) receiveNow(most int, visibility time.Duration, now time.Time, in *receiveInput) []received {
 	var messages []received
+	var ranks []uint64
 	for len(messages) < most && q.inFlight < maxInFlight {
 		m := q.next(now)
 		if m == nil {
 			break
+		}
+		mischief := q.mischief(m)
+		if q.delay(m, mischief.Late, now) {
+			continue
 		}
 		m.Receives++
 		if m.First.IsZero() {
@@ -181,10 +186,11 @@ func (q *queue) receiveNow(most int, visibility time.Duration, now time.Time, in
 			m.VisibleAt = now
 			defer q.show(m)
 		}
-		q.service.deliveries.Put(m.ID, m.delivery)
-		messages = append(messages, m.describe(in))
+		q.service.deliveries.Put(m.key(), m.delivery)
+		messages, ranks = append(messages, m.describe(in)), append(ranks, mischief.Rank)
+		q.double(m, mischief.Again, now)
 	}
-	return messages
+	return shuffle(messages, ranks)
 }
 
 // describe is the message with the attributes that the receiver asks for.

@@ -208,7 +208,7 @@ func (q *queue) send(in *sendInput, sender string, now time.Time) sendResult {
 	} else {
 		q.show(m)
 	}
-	s.messages.Put(m.ID, m)
+	s.messages.Put(m.key(), m)
 	return sendResult{m.ID, m.MD5, attributesMD5(m.Attributes), attributesMD5(m.System)}
 }
 

@@ -18,7 +18,8 @@ import (
 
 // Service is SQS.
 type Service struct {
-	env *api.Env
+	env     *api.Env
+	options Options
 
 	mu     sync.Mutex
 	queues map[string]*queue // by account/region/name
@@ -37,9 +38,9 @@ type Service struct {
 }
 
 // New reads the queues and their messages.
-func New(env *api.Env) (*Service, error) {
+func New(env *api.Env, options Options) (*Service, error) {
 	s := &Service{
-		env: env, queues: map[string]*queue{}, moves: map[string]*moveTask{}, deleted: map[string]time.Time{}, closed: make(chan struct{}),
+		env: env, options: options, queues: map[string]*queue{}, moves: map[string]*moveTask{}, deleted: map[string]time.Time{}, closed: make(chan struct{}),
 	}
 	var err error
 	if s.settings, err = state.NewTable[*settings](env.Store, "sqs.queues"); err != nil {
@@ -70,11 +71,11 @@ func (s *Service) restore() {
 		q := s.queues[m.Queue]
 		if q == nil {
 			// Its queue was deleted, and the kill came before the messages were.
-			s.messages.Delete(m.ID)
-			s.deliveries.Delete(m.ID)
+			s.messages.Delete(m.key())
+			s.deliveries.Delete(m.key())
 			continue
 		}
-		if stored, ok := s.deliveries.Get(m.ID); ok {
+		if stored, ok := s.deliveries.Get(m.key()); ok {
 			m.delivery = stored
 		}
 		q.restore(m, now)
