@@ -14,7 +14,7 @@ type elsewhere interface {
 }
 
 // TargetsKnown gives the accounts and regions that the reaper looks at: the worker's own, those configured, and those of
-// every job that the table still holds.
+// every job that the table still holds, of every image and of every fleet.
 func (a *App) TargetsKnown(configured []jobs.Target) func(context.Context) ([]jobs.Target, error) {
 	return func(ctx context.Context) ([]jobs.Target, error) {
 		own := a.Clients.Region()
@@ -61,6 +61,13 @@ func (a *App) TargetsKnown(configured []jobs.Target) func(context.Context) ([]jo
 					add(jobs.Target{Role: image.Role, Region: region})
 				}
 			}
+		}
+		fleets, err := a.Ledger.ListFleets(ctx)
+		if _, err := jobs.Unread(err); err != nil {
+			return nil, err
+		}
+		for _, fleet := range fleets {
+			add(fleet.Target)
 		}
 		return targets, nil
 	}

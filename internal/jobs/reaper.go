@@ -2,6 +2,8 @@ package jobs
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 )
@@ -28,7 +30,9 @@ type Estate interface {
 type ReaperConfig struct {
 	Estate Estate
 	Rows   Families
-	Leases SweepStore
+	// Records keep what was found and what became of it.
+	Records OrphanRecords
+	Leases  SweepStore
 	// Targets gives every account and region to look at.
 	Targets func(ctx context.Context) ([]Target, error)
 	// Installation is the only one whose things are ever touched.
@@ -38,25 +42,17 @@ type ReaperConfig struct {
 	Grace time.Duration
 	// Interval is how often it looks. Default 10 min.
 	Interval time.Duration
-	// DryRun lists without removing.
-	DryRun bool
-	Log    *slog.Logger
+	// Only, if not nil, are the ids that may be removed: those that a person has seen.
+	Only map[string]bool
+	Log  *slog.Logger
 }
 
 // Reaper removes what carries this installation's tag and is named neither by a live run nor by the ledger.
+//
+// What it finds it records first, so that the grace goes on when another worker takes over, and what it removes it records
+// before the call: nothing goes without a trace, whenever the worker dies.
 type Reaper struct {
 	ReaperConfig
-	seen map[string]time.Time // when each orphan was first seen as one
-}
-
-// Orphan is a thing that nobody names.
-type Orphan struct {
-	Thing
-	Target Target
-	// Since is when it was first seen as an orphan; Removed says that it was removed now.
-	Since   time.Time
-	Removed bool
-	Error   string
 }
 
 // NewReaper makes a reaper.
@@ -70,7 +66,7 @@ func NewReaper(config ReaperConfig) *Reaper {
 	if config.Log == nil {
 		config.Log = slog.Default()
 	}
-	return &Reaper{ReaperConfig: config, seen: map[string]time.Time{}}
+	return &Reaper{ReaperConfig: config}
 }
 
 // Run reaps until the context ends; one worker at a time, by lease.
@@ -95,38 +91,73 @@ func (r *Reaper) Run(ctx context.Context) {
 	}
 }
 
-// Reap looks once at every target, and removes the orphans that have been one for longer than the grace period.
-func (r *Reaper) Reap(ctx context.Context) ([]Orphan, error) {
-	targets, err := r.Targets(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var orphans []Orphan
-	still := map[string]bool{}
-	for _, target := range targets {
-		found, err := r.reapTarget(ctx, target)
-		if err != nil {
-			r.Log.Warn("cannot look for orphans", "target", target.String(), "error", err)
-			for id := range r.seen {
-				still[id] = true // nobody looked: what was seen before stays seen
-			}
-			continue
-		}
-		for _, orphan := range found {
-			still[orphan.ID] = true
-		}
-		orphans = append(orphans, found...)
-	}
-	for id := range r.seen {
-		if !still[id] {
-			delete(r.seen, id)
-		}
-	}
-	return orphans, nil
+// Look looks once at every target and gives the orphans. It changes nothing. Targets that cannot be looked at are its error;
+// the orphans of the others come with it.
+func (r *Reaper) Look(ctx context.Context) ([]Orphan, error) {
+	_, orphans, _, err := r.look(ctx)
+	return orphans, err
 }
 
-// reapTarget lists EC2 first and reads the ledger after it: what is made and named in between is then named, not orphaned.
-func (r *Reaper) reapTarget(ctx context.Context, target Target) ([]Orphan, error) {
+// Reap looks once at every target, records what it finds, and removes the orphans that have been one for longer than the grace
+// period. Its error is Look's.
+func (r *Reaper) Reap(ctx context.Context) ([]Orphan, error) {
+	known, orphans, looked, err := r.look(ctx)
+	for i := range orphans {
+		o := &orphans[i]
+		if o.Held != "" {
+			continue
+		}
+		record, recorded := known[o.ID]
+		if !recorded {
+			record = r.recordOf(o)
+			if err := r.note(ctx, &record, OrphanFound, ""); err != nil {
+				return orphans, err
+			}
+		}
+		if o.Left <= 0 && (r.Only == nil || r.Only[o.ID]) {
+			if err := r.remove(ctx, o, &record); err != nil {
+				return orphans, err
+			}
+		}
+	}
+	if settling := r.settle(ctx, known, orphans, looked); settling != nil {
+		return orphans, settling
+	}
+	r.tell(orphans)
+	return orphans, err
+}
+
+// look gives the open records, the orphans and the targets that were looked at.
+func (r *Reaper) look(ctx context.Context) (map[string]OrphanRecord, []Orphan, map[Target]bool, error) {
+	targets, err := r.Targets(ctx)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	open, err := r.Records.Orphans(ctx, true, maxOpenRecords)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	known := make(map[string]OrphanRecord, len(open))
+	for _, record := range open {
+		known[record.ID] = record
+	}
+	var orphans []Orphan
+	var unseen error
+	looked := map[Target]bool{}
+	for _, target := range targets {
+		found, err := r.lookAt(ctx, target, known)
+		if err != nil {
+			unseen = errors.Join(unseen, fmt.Errorf("cannot look for orphans in %s: %w", target, err))
+			continue
+		}
+		looked[target] = true
+		orphans = append(orphans, found...)
+	}
+	return known, orphans, looked, unseen
+}
+
+// lookAt lists EC2 first and reads the ledger after it: what is made and named in between is then named, not orphaned.
+func (r *Reaper) lookAt(ctx context.Context, target Target, known map[string]OrphanRecord) ([]Orphan, error) {
 	things, err := r.Estate.List(ctx, target)
 	if err != nil || len(things) == 0 {
 		return nil, err
@@ -145,23 +176,16 @@ func (r *Reaper) reapTarget(ctx context.Context, target Target) ([]Orphan, error
 	var orphans []Orphan
 	now := time.Now()
 	for _, thing := range things {
-		if !r.orphaned(thing, rows, named) {
-			delete(r.seen, thing.ID)
-			continue
+		if r.orphaned(thing, rows, named) {
+			since := orphanSince(known[thing.ID], rows[thing.Tags[TagJob]], now)
+			orphans = append(orphans, Orphan{Thing: thing, Target: target, Since: since, Left: max(r.Grace-now.Sub(since), 0)})
 		}
-		orphans = append(orphans, Orphan{Thing: thing, Target: target, Since: r.firstSeen(thing, now)})
-	}
-	if r.DryRun {
-		return orphans, nil
 	}
 	if len(orphans) > manyOrphans && len(orphans)*2 > len(things) {
-		r.Log.Error("the reaper holds back: most of what carries this installation's tag is in no ledger; is STAMPMILL_PREFIX the one that made it?",
-			"target", target.String(), "installation", r.Installation, "things", len(things), "orphans", len(orphans))
-		return orphans, nil
-	}
-	for i := range orphans {
-		if now.Sub(orphans[i].Since) >= r.Grace {
-			r.remove(ctx, &orphans[i])
+		held := fmt.Sprintf("%d of the %d things with this installation's tag are in no ledger: is STAMPMILL_PREFIX the one that made them?", len(orphans), len(things))
+		r.Log.Error("the reaper holds back: "+held, "target", target.String(), "installation", r.Installation)
+		for i := range orphans {
+			orphans[i].Held = held
 		}
 	}
 	return orphans, nil
@@ -187,24 +211,76 @@ func (r *Reaper) orphaned(thing Thing, rows map[string]*Row, named map[string]bo
 	return !live
 }
 
-func (r *Reaper) firstSeen(thing Thing, now time.Time) time.Time {
-	since, ok := r.seen[thing.ID]
-	if !ok {
-		since = now
-		r.seen[thing.ID] = now
+// orphanSince is when the grace began: when it was first recorded, but not before its job's last run was over, since a retry may
+// have owned it in between.
+func orphanSince(record OrphanRecord, row *Row, now time.Time) time.Time {
+	if record.ID == "" {
+		return now
+	}
+	since := record.Since
+	if row != nil && row.Job != nil && row.Job.Ended.After(since) {
+		since = row.Job.Ended
 	}
 	return since
 }
 
-func (r *Reaper) remove(ctx context.Context, orphan *Orphan) {
-	err := r.Estate.Remove(ctx, orphan.Target, orphan.Thing)
-	if err != nil {
-		orphan.Error = err.Error()
-		r.Log.Warn("cannot remove an orphan", "kind", orphan.Kind, "id", orphan.ID, "error", err)
-		return
+// remove records the removal before the call and its outcome after it. Its error is that of the record: what cannot be recorded
+// is not removed.
+func (r *Reaper) remove(ctx context.Context, o *Orphan, record *OrphanRecord) error {
+	if record.State != OrphanRemoving {
+		if err := r.note(ctx, record, OrphanRemoving, ""); err != nil {
+			return err
+		}
 	}
-	orphan.Removed = true
-	r.Log.Info("removed an orphan", "kind", orphan.Kind, "id", orphan.ID, "job", orphan.Tags[TagJob], "since", orphan.Since)
+	if err := r.Estate.Remove(ctx, o.Target, o.Thing); err != nil {
+		o.Error = err.Error()
+		r.Log.Warn("cannot remove an orphan", "kind", o.Kind, "id", o.ID, "error", err)
+		return r.note(ctx, record, OrphanRemoving, o.Error)
+	}
+	o.Removed = true
+	r.Log.Info("removed an orphan", "kind", o.Kind, "id", o.ID, "target", o.Target.String(), "job", o.Tags[TagJob], "since", o.Since)
+	return r.note(ctx, record, OrphanRemoved, "")
+}
+
+// settle closes the records of what is no orphan any more: it went, or somebody names it now.
+func (r *Reaper) settle(ctx context.Context, known map[string]OrphanRecord, orphans []Orphan, looked map[Target]bool) error {
+	still := map[string]bool{}
+	for _, o := range orphans {
+		still[o.ID] = true
+	}
+	for _, record := range known {
+		if still[record.ID] || !looked[record.Target] {
+			continue
+		}
+		state := OrphanSettled
+		if record.State == OrphanRemoving { // who wrote this has died, or EC2 answered late
+			state = OrphanRemoved
+		}
+		if err := r.note(ctx, &record, state, ""); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *Reaper) tell(orphans []Orphan) {
+	counts := map[string]int{}
+	for _, o := range orphans {
+		switch {
+		case o.Held != "":
+			counts["held"]++
+		case o.Removed:
+			counts["removed"]++
+		case o.Error != "":
+			counts["failed"]++
+		default:
+			counts["waiting"]++
+		}
+	}
+	if len(orphans) > 0 {
+		r.Log.Info("orphans", "found", len(orphans), "removed", counts["removed"], "failed", counts["failed"],
+			"waiting", counts["waiting"], "held", counts["held"])
+	}
 }
 
 func makers(things []Thing) []string {

@@ -80,7 +80,7 @@ func New(a *app.App, c config.Worker, log *slog.Logger) (*Process, error) {
 		Sweeper: jobs.NewSweeper(jobs.SweeperConfig{Store: a.Store, Queue: a.Queue, Owner: owner, Interval: c.SweepInterval, Clock: a.Clock, Log: log}),
 	}
 	if c.ReapInterval > 0 {
-		p.Reaper = jobs.NewReaper(jobs.ReaperConfig{Estate: a.Estate, Rows: a.Store, Leases: a.Store, Installation: c.Installation, Owner: owner,
+		p.Reaper = jobs.NewReaper(jobs.ReaperConfig{Estate: a.Estate, Rows: a.Store, Records: a.Store, Leases: a.Store, Installation: c.Installation, Owner: owner,
 			Grace: c.ReapGrace, Interval: c.ReapInterval, Log: log, Targets: a.TargetsKnown(targets)})
 	}
 	return p, nil
