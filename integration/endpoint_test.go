@@ -43,8 +43,12 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "integration:", err)
 		os.Exit(1)
 	}
+	runTogether()
 	code := m.Run()
 	stop()
+	if err := removeBinaries(); err != nil {
+		fmt.Fprintln(os.Stderr, "integration:", err)
+	}
 	if err := skips.judge(); err != nil {
 		fmt.Fprintln(os.Stderr, "integration:", err)
 		code = max(code, 1)
