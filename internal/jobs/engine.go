@@ -73,7 +73,9 @@ type Delivery struct {
 
 func deleted() Outcome               { return Outcome{Delete: true} }
 func hidden(d time.Duration) Outcome { return Outcome{Hide: d} }
-func refused(reason string) Outcome  { return Outcome{Delete: true, Reason: reason} }
+func refused(reason string) Outcome {
+	return Outcome{Delete: true, Reason: clipTo(reason, maxText)} // it may quote what others wrote
+}
 
 // patience is how long a message is hidden that cannot be worked on now. It grows with the receives, so that an outage of
 // half a day stays under the queues' redrive limit of 100.

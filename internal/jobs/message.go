@@ -54,6 +54,9 @@ var ErrNewerSchema = errors.New("written by a newer version of Stampmill")
 // MaxMessage is the largest message that a queue takes, in bytes (aws-facts "SQS").
 const MaxMessage = 1 << 20
 
+// maxQuoted bounds what a decoder's error says, in bytes: it quotes what others wrote.
+const maxQuoted = 300
+
 // MaxSpec is the largest spec that a job carries, in bytes: it stands in the job's item.
 const MaxSpec = 256 << 10
 
@@ -74,10 +77,14 @@ func ParseMessage(body []byte) (*Message, error) {
 		return nil, fmt.Errorf("the message has %d bytes; at most %d are read", len(body), MaxMessage)
 	}
 	var head struct {
-		Schema int `json:"schema"`
+		Schema int    `json:"schema"`
+		Event  string `json:"detail-type"`
 	}
 	if err := json.Unmarshal(body, &head); err != nil {
-		return nil, fmt.Errorf("the message is not a JSON object of the message schema: %w", err)
+		return nil, fmt.Errorf("the message is not a JSON object of the message schema: %s", clipTo(err.Error(), maxQuoted))
+	}
+	if head.Schema == 0 && head.Event != "" {
+		return nil, fmt.Errorf("the message is an EventBridge event (%q), and this version acts on none: take the queue out of the rule's targets", clip(head.Event))
 	}
 	if head.Schema > SchemaVersion {
 		return nil, fmt.Errorf("schema %d: %w", head.Schema, ErrNewerSchema)
@@ -86,7 +93,7 @@ func ParseMessage(body []byte) (*Message, error) {
 	decoder.DisallowUnknownFields()
 	var m Message
 	if err := decoder.Decode(&m); err != nil {
-		return nil, fmt.Errorf("the message does not follow the message schema: %w", err)
+		return nil, fmt.Errorf("the message does not follow the message schema: %s", clipTo(err.Error(), maxQuoted))
 	}
 	if err := m.check(); err != nil {
 		return nil, err

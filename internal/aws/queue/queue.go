@@ -3,10 +3,13 @@
 package queue
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"regexp"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -204,11 +207,35 @@ const maxReason = 2000
 // DeadLetter implements jobs.Queue.
 func (q *Queue) DeadLetter(ctx context.Context, r jobs.Received, reason string) error {
 	if len(reason) > maxReason {
-		reason = reason[:maxReason] + "…"
+		reason = strings.ToValidUTF8(reason[:maxReason], "") + "…"
 	}
-	return q.SendRaw(ctx, DeadLetters, r.Body, 0, map[string]string{
-		AttributeReason: printable(reason), AttributeOriginal: r.OriginalID, AttributeLane: string(r.Lane)})
+	attributes := map[string]string{AttributeReason: printable(reason), AttributeOriginal: r.OriginalID, AttributeLane: string(r.Lane)}
+	return q.SendRaw(ctx, DeadLetters, fitting(r.Body, attributes), 0, attributes)
 }
+
+// fitting is the body beside its attributes, which count towards the queue's limit: where both are too much, white space
+// goes, and if that is not enough the body's end. No version takes a message of that size: its spec alone is over MaxSpec.
+func fitting(body []byte, attributes map[string]string) []byte {
+	room := jobs.MaxMessage
+	for name, value := range attributes {
+		room -= len(name) + len("String") + len(value)
+	}
+	if len(body) <= room {
+		return body
+	}
+	var compact bytes.Buffer
+	if json.Compact(&compact, body) == nil {
+		body = compact.Bytes()
+	}
+	if len(body) <= room {
+		return body
+	}
+	attributes[AttributeReason] = fmt.Sprintf("(cut from %d bytes) ", len(body)) + attributes[AttributeReason]
+	return bytes.ToValidUTF8(body[:room-cutNote], nil)
+}
+
+// cutNote is more than what the reason of a letter that was cut says of it, in bytes.
+const cutNote = 64
 
 // Backlog implements jobs.Queue.
 func (q *Queue) Backlog(ctx context.Context, l jobs.Lane) (int, error) {

@@ -1,0 +1,62 @@
+package jobs_test
+
+import (
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/stampmill/stampmill/internal/jobs"
+	"github.com/stampmill/stampmill/internal/jobs/ping"
+)
+
+// Not parallel: what is allocated is counted for the whole process.
+func TestAMessageOfTheLargestSizeIsRefusedForABoundedAmount(t *testing.T) {
+	head := `{"schema":1,"type":"submit","kind":"Ping","name":"web",`
+	fill := func(begin, fill, end string) string {
+		return begin + strings.Repeat(fill, (jobs.MaxMessage-len(begin)-len(end))/len(fill)) + end
+	}
+	for name, c := range map[string]struct{ body, want string }{
+		"a spec of 1 MiB":          {fill(head+`"spec":{"a":"`, "x", `"}}`), "at most 262144 are taken"},
+		"a byte more than a queue": {strings.Repeat(" ", jobs.MaxMessage+1), "at most 1048576 are read"},
+		"brackets":                 {fill("", "[", ""), "not a JSON object"},
+		"nested objects":           {fill("", `{"a":`, ""), "not a JSON object"},
+		"an unknown field":         {fill(head+`"`, "x", `":1}`), "does not follow the message schema"},
+		"a long name":              {fill(`{"schema":1,"type":"submit","kind":"Ping","name":"`, "\u202e", `"}`), `"name" is`},
+		"a long key":               {fill(head+`"key":"`, "k", `"}`), `"key" is`},
+		"a long label":             {fill(head+`"labels":{"`, "l", `":""}}`), "label "},
+		"many labels":              {fill(head+`"labels":{"a":""`, `,"b":""`, `}}`), ""},
+		"the same field":           {fill(head+`"name":"web"`, `,"name":"web"`, `}`), ""},
+		"a long kind":              {fill(`{"schema":1,"type":"submit","name":"web","kind":"`, "K", `"}`), `"kind" is`},
+		"a long job":               {fill(`{"schema":1,"type":"wake","run":1,"job":"`, "\\u0000", `"}`), `"job" is`},
+		"a long number":            {fill(`{"schema":`, "9", `}`), "not a JSON object"},
+		"not UTF-8":                {fill(head+`"role":"`, "\xc0\xaf", `"}`), `"role" is`},
+		"binary":                   {fill("", "\x00", ""), "not a JSON object"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := newMemory()
+			engine := jobs.NewEngine(jobs.EngineConfig{Store: m, Families: m, Sender: m, Kinds: jobs.NewKinds(ping.Kind{}), Log: quiet})
+			var before, after runtime.MemStats
+			runtime.GC()
+			runtime.ReadMemStats(&before)
+			outcome := engine.Deliver(t.Context(), &jobs.Delivery{Received: jobs.Received{ID: "m", OriginalID: "m", Body: []byte(c.body)}, Token: "t"})
+			runtime.ReadMemStats(&after)
+			if used := after.TotalAlloc - before.TotalAlloc; used > 64<<20 {
+				t.Errorf("it allocates %d MiB", used>>20)
+			}
+			if !strings.Contains(outcome.Reason, c.want) || c.want != "" && !outcome.Delete || len(outcome.Reason) > 2000 {
+				t.Errorf("the outcome is %.300v, want %q", outcome, c.want)
+			}
+			if strings.ContainsAny(outcome.Reason, "\x00\u202e\x1b") {
+				t.Errorf("the reason is %.300q", outcome.Reason)
+			}
+		})
+	}
+}
+
+func TestAnEventIsNoMessageAndSaysWhatToDo(t *testing.T) {
+	t.Parallel()
+	_, err := jobs.ParseMessage([]byte(anEvent))
+	if err == nil || !strings.Contains(err.Error(), "EC2 Instance State-change Notification") || !strings.Contains(err.Error(), "targets") {
+		t.Errorf("an event is told as %v", err)
+	}
+}
