@@ -31,6 +31,12 @@ type Line struct {
 	// effect: LateFor later.
 	LateAt  int
 	LateFor time.Duration
+	// Fate, if not nil, says what befalls each call, whether or not it counts.
+	Fate func(call string, request *http.Request) Fate
+	// Key is the access key id that the worker signs with, by which the endpoint tells workers apart; empty: all workers' own.
+	Key string
+	// Clock is the worker's clock; nil: time.Now.
+	Clock func() time.Time
 	// At, if not nil, is called with each call that counts, before it goes out.
 	At func(n int, call string)
 	// Counts chooses the calls that count; nil: all but receives and the sweeper's looks, which are idle for the most part.
@@ -46,6 +52,20 @@ type Line struct {
 	dead  bool
 	thaw  time.Time
 	lost  string // the invocation whose answers are lost
+}
+
+// Fate is what befalls one call. The zero value is nothing.
+type Fate struct {
+	// Latency passes before the call goes out.
+	Latency time.Duration
+	// Die is the worker's death before the call takes effect, DieAfter after it.
+	Die, DieAfter bool
+	// Drop loses the answer after the effect.
+	Drop bool
+	// Late breaks the connection at once; the call takes effect this much later.
+	Late time.Duration
+	// Freeze lets the whole worker stand still.
+	Freeze time.Duration
 }
 
 // Frozen is closed when the worker freezes.
@@ -84,21 +104,26 @@ func (l *Line) RoundTrip(request *http.Request) (*http.Response, error) {
 	}
 	request.Body = body
 	number := l.count(name)
+	fate := l.fate(name, request)
 	if number > 0 && l.At != nil {
 		l.At(number, name)
 	}
-	dies := number > 0 && number == l.DieAt
-	if dies && !l.After {
+	dies, after := number > 0 && number == l.DieAt || fate.Die || fate.DieAfter, l.After || fate.DieAfter
+	if dies && !after {
 		l.Kill()
 	}
 	if l.Dead() {
 		return nil, ErrDead
 	}
-	request = l.stand(number, request)
+	request = l.stand(number, fate.Freeze, request)
+	if fate.Late > 0 {
+		return nil, errors.Join(broken(), l.later(request, fate.Late))
+	}
 	loses := l.loses(number, request)
 	if loses && l.LateAt > 0 {
-		return nil, errors.Join(broken(), l.later(request))
+		return nil, errors.Join(broken(), l.later(request, l.LateFor))
 	}
+	loses = loses || fate.Drop
 	response, err := l.inner.RoundTrip(request)
 	if dies {
 		l.Kill()
@@ -124,11 +149,14 @@ func (l *Line) count(name string) int {
 }
 
 // stand waits while the worker is frozen. What goes out late goes out whole, whether or not anybody still waits for it.
-func (l *Line) stand(number int, request *http.Request) *http.Request {
+func (l *Line) stand(number int, freeze time.Duration, request *http.Request) *http.Request {
 	l.mu.Lock()
 	if number > 0 && number == l.FreezeAt {
 		l.thaw = time.Now().Add(l.FreezeFor)
 		close(l.frozen)
+	}
+	if freeze > 0 && l.thaw.IsZero() {
+		l.thaw = time.Now().Add(freeze)
 	}
 	rest := time.Until(l.thaw)
 	l.mu.Unlock()
@@ -150,8 +178,25 @@ func (l *Line) loses(number int, request *http.Request) bool {
 	return l.lost != "" && l.lost == invocation
 }
 
+// fate asks what befalls the call, and lets its latency pass.
+func (l *Line) fate(name string, request *http.Request) Fate {
+	if l.Fate == nil || l.Dead() {
+		return Fate{}
+	}
+	fate := l.Fate(name, request)
+	if fate.Latency > 0 {
+		timer := time.NewTimer(fate.Latency)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-request.Context().Done():
+		}
+	}
+	return fate
+}
+
 // later lets the call take effect after its caller has given up.
-func (l *Line) later(request *http.Request) error {
+func (l *Line) later(request *http.Request, after time.Duration) error {
 	body, err := io.ReadAll(request.Body)
 	if err != nil {
 		return err
@@ -159,7 +204,7 @@ func (l *Line) later(request *http.Request) error {
 	late := request.Clone(context.WithoutCancel(request.Context()))
 	late.Body = io.NopCloser(bytes.NewReader(body))
 	l.late.Go(func() {
-		time.Sleep(l.LateFor)
+		time.Sleep(after)
 		if err := discard(l.inner.RoundTrip(late)); err != nil {
 			slog.Debug("a call that was to take effect late", "error", err)
 		}

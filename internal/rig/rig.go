@@ -60,7 +60,7 @@ func New(c Config) (*Rig, error) {
 		return nil, err
 	}
 	r := &Rig{Config: c, Endpoint: endpoint}
-	options, err := r.options(endpoint.RoundTripper())
+	options, err := r.options(endpoint.RoundTripper(), "")
 	if err != nil {
 		return nil, errors.Join(err, endpoint.Close())
 	}
@@ -79,9 +79,12 @@ func New(c Config) (*Rig, error) {
 	return r, nil
 }
 
-func (r *Rig) options(transport http.RoundTripper) (app.Options, error) {
+func (r *Rig) options(transport http.RoundTripper, key string) (app.Options, error) {
+	if key == "" {
+		key = "AKIAIOSFODNN7EXAMPLE"
+	}
 	sdk, err := clients.New(clients.Config{Region: Region, Endpoint: r.Endpoint.URL(), Transport: transport,
-		Credentials: credentials.NewStaticCredentialsProvider("AKIAIOSFODNN7EXAMPLE", "secret", "")})
+		Credentials: credentials.NewStaticCredentialsProvider(key, "secret", "")})
 	if err != nil {
 		return app.Options{}, err
 	}
@@ -112,10 +115,11 @@ func (r *Rig) Start(line *Line) (*Worker, error) {
 		line = &Line{}
 	}
 	line.inner, line.frozen = r.Endpoint.RoundTripper(), make(chan struct{})
-	options, err := r.options(line)
+	options, err := r.options(line, line.Key)
 	if err != nil {
 		return nil, err
 	}
+	options.Clock = line.Clock
 	ctx, cancel := context.WithCancel(context.Background())
 	w := &Worker{Line: line, cancel: cancel, done: make(chan struct{})}
 	line.died = cancel

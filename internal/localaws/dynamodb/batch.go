@@ -184,7 +184,7 @@ func (c *call) writeBatch(in *input, writes []*write) error {
 	}
 	used := usage{}
 	for _, w := range writes {
-		units := c.store(w.table, w.old, w.new)
+		units := c.store(c.request.AccessKey, w.table, w.old, w.new)
 		c.countWrite(units)
 		used.of(w.table, "").add(units)
 	}

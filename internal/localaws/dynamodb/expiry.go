@@ -107,7 +107,7 @@ func (s *Service) removeExpired() {
 		s.expiries.Delete(place)
 		if t := s.tables[e.table]; t != nil {
 			if r := t.at(e.place); r != nil {
-				s.store(t, r, nil)
+				s.store("", t, r, nil)
 			}
 		}
 	}

@@ -114,11 +114,11 @@ func (w *write) make(item Item, tooLarge string) error {
 	return nil
 }
 
-// store puts one row in another one's place, in memory and in the log.
-func (s *Service) store(t *table, old, new *row) writeUnits {
+// store puts one row in another one's place, in memory and in the log, for the caller with the access key.
+func (s *Service) store(by string, t *table, old, new *row) writeUnits {
 	units := t.replace(old, new)
 	s.noteExpiry(t, old, new)
-	s.tell(t, old, new)
+	s.tell(by, t, old, new)
 	switch {
 	case new != nil:
 		s.items.Put(itemKey(t, new.place), new.item)
@@ -184,7 +184,7 @@ func (c *call) execute(w *write) (writeUnits, error) {
 		c.countWrite(writeUnits{table: unitsOf(w.old.bytesOf())})
 		return writeUnits{}, w.conditionFailure()
 	}
-	units := c.store(w.table, w.old, w.new)
+	units := c.store(c.request.AccessKey, w.table, w.old, w.new)
 	c.countWrite(units)
 	return units, nil
 }

@@ -170,7 +170,7 @@ func (c *call) commit(in *input, writes []*write, used usage) error {
 	for _, w := range writes {
 		units := writeUnits{table: unitsOf(w.old.bytesOf())}
 		if w.sort != "ConditionCheck" {
-			units = c.store(w.table, w.old, w.new)
+			units = c.store(c.request.AccessKey, w.table, w.old, w.new)
 		}
 		units = units.doubled()
 		c.countWrite(units)

@@ -3,6 +3,7 @@ package dynamodb
 // Change is one item's change. Old is nil for a new item, New for one that is gone.
 type Change struct {
 	Table    string
+	By       string // access key id of who wrote; empty: the item expired
 	Old, New Item
 }
 
@@ -13,11 +14,11 @@ func (s *Service) OnChange(f func(Change)) {
 	s.watchers = append(s.watchers, f)
 }
 
-func (s *Service) tell(t *table, old, new *row) {
+func (s *Service) tell(by string, t *table, old, new *row) {
 	if len(s.watchers) == 0 {
 		return
 	}
-	change := Change{Table: t.Name}
+	change := Change{Table: t.Name, By: by}
 	if old != nil {
 		change.Old = old.item
 	}

@@ -1,0 +1,315 @@
+package sim
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/stampmill/stampmill/internal/aws/store"
+	"github.com/stampmill/stampmill/internal/jobs"
+	"github.com/stampmill/stampmill/internal/jobs/launch"
+	"github.com/stampmill/stampmill/internal/jobs/ledger"
+)
+
+// finish waits until all is over, gives the reaper its time, and judges what is left.
+func (s *schedule) finish(ctx context.Context, foreign map[string]string) error {
+	var ids []string
+	for _, w := range s.plan.wishes {
+		ids = append(ids, w.id)
+	}
+	if _, err := s.rig.Wait(ctx, patience, ids...); err != nil {
+		s.violate("lost: %v: %s", err, s.unfinished(ctx, ids))
+		return nil
+	}
+	if err := s.rig.Quiet(ctx); err != nil {
+		s.violate("doubles do not die out: %v", err)
+	}
+	ended, err := s.rig.Wait(ctx, patience, ids...) // again: what still stood in a queue may have opened another run
+	if err != nil {
+		s.violate("lost: %v: %s", err, s.unfinished(ctx, ids))
+		return nil
+	}
+	end, err := s.survey(ctx, ended)
+	if err != nil {
+		return err
+	}
+	if end.wrong(foreign) { // it may be the reaper's to remove
+		time.Sleep(reapGrace + 3*reapInterval)
+		if end, err = s.survey(ctx, ended); err != nil {
+			return err
+		}
+	}
+	for _, w := range s.plan.wishes {
+		s.tell("%s %s%s", w.id, ended[w.id].State, because(ended[w.id]))
+	}
+	end.judge(foreign)
+	return nil
+}
+
+func because(job *jobs.Job) string {
+	if job.Failure == "" {
+		return ""
+	}
+	return ": " + job.Failure
+}
+
+func (s *schedule) unfinished(ctx context.Context, ids []string) string {
+	var left []string
+	for _, id := range ids {
+		row, err := s.rig.User.Store.Load(ctx, id)
+		switch {
+		case err != nil || row == nil || row.Job == nil:
+			left = append(left, fmt.Sprintf("%s is not there (%v)", id, err))
+		case !row.Job.Finished():
+			left = append(left, fmt.Sprintf("%s is at step %s, error %q, waits for %+v, leased until %s", id, row.Job.Step, row.Job.Error, row.Job.Wait, row.Job.Lease))
+		}
+	}
+	return strings.Join(left, "; ")
+}
+
+// standing is all that EC2 has and is not on its way out, by id, with its state.
+func (s *schedule) standing() map[string]string {
+	all, there := s.rig.EC2().Inspect(), map[string]string{}
+	for _, i := range all.Instances {
+		if i.State != "terminated" && i.State != "shutting-down" {
+			there[i.ID] = fmt.Sprint("instance ", i.State, " ", i.Tags)
+			for _, v := range i.Volumes {
+				there[v] = "volume of " + i.ID
+			}
+		}
+	}
+	for _, i := range all.Images {
+		if i.State != "deregistered" {
+			there[i.ID] = fmt.Sprint("image ", i.State, " ", i.Tags)
+		}
+	}
+	for _, r := range all.Snapshots {
+		there[r.ID] = fmt.Sprint("snapshot ", r.Tags)
+	}
+	for _, v := range all.Volumes {
+		if v.State != "deleted" && there[v.ID] == "" {
+			there[v.ID] = fmt.Sprint("volume ", v.State, " ", v.Tags)
+		}
+	}
+	return there
+}
+
+// end is what there is when all is over.
+type end struct {
+	*schedule
+	ended    map[string]*jobs.Job
+	there    map[string]string
+	versions map[string][]ledger.Version
+	current  map[string]int
+	fleets   map[string]ledger.Fleet
+	servers  map[string][]ledger.Server
+	names    map[string]string // of servers, as their machines know them
+	open     []string
+}
+
+func (s *schedule) survey(ctx context.Context, ended map[string]*jobs.Job) (*end, error) {
+	e := &end{schedule: s, ended: ended, there: s.standing(), versions: map[string][]ledger.Version{}, current: map[string]int{},
+		fleets: map[string]ledger.Fleet{}, servers: map[string][]ledger.Server{}}
+	book := s.rig.User.Ledger
+	images, err := book.ListImages(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, image := range images {
+		e.current[image.Name] = image.Current
+		if e.versions[image.Name], err = book.Versions(ctx, image.Name); err != nil {
+			return nil, err
+		}
+	}
+	fleets, err := book.ListFleets(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, fleet := range fleets {
+		e.fleets[fleet.Name] = fleet
+		if e.servers[fleet.Name], err = book.Servers(ctx, fleet.Name); err != nil {
+			return nil, err
+		}
+	}
+	all, err := s.rig.User.Store.List(ctx, store.Filter{Children: true, Limit: 1000})
+	if err != nil {
+		return nil, err
+	}
+	for _, job := range all {
+		if !job.Finished() {
+			e.open = append(e.open, job.ID)
+		}
+	}
+	return e, nil
+}
+
+// wrong says whether anything stands that the ledger does not name, or the other way round.
+func (e *end) wrong(foreign map[string]string) bool {
+	probe := *e
+	probe.schedule = &schedule{dice: e.dice, plan: e.plan, rig: e.rig, begun: e.begun, known: map[string]bool{}}
+	probe.judge(foreign)
+	return len(probe.schedule.result.Violations) > 0
+}
+
+func (e *end) judge(foreign map[string]string) {
+	if len(e.open) > 0 {
+		e.violate("lost: jobs that are still open: %v", e.open)
+	}
+	explained := maps.Clone(foreign)
+	for id, was := range foreign {
+		if e.there[id] != was {
+			e.violate("what is not ours was changed: %s was %q and is %q", id, was, e.there[id])
+		}
+	}
+	for _, w := range e.plan.wishes {
+		e.judgeEnd(w, e.ended[w.id])
+	}
+	for name := range e.versions {
+		e.judgeImage(name, explained)
+	}
+	for name := range e.fleets {
+		e.judgeFleet(name, explained)
+	}
+	for _, name := range []string{"front", "back"} {
+		e.judgeCount(name)
+	}
+	for _, i := range e.rig.EC2().Inspect().Instances { // a server's volumes are its own
+		if explained[i.ID] != "" {
+			for _, v := range i.Volumes {
+				explained[v] = "of " + i.ID
+			}
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(e.there)) {
+		if explained[id] == "" {
+			e.violate("left behind: %s, %s", id, e.there[id])
+		}
+	}
+}
+
+func (e *end) judgeEnd(w *wish, job *jobs.Job) {
+	switch {
+	case job.State == jobs.Succeeded && w.mustFail:
+		e.violate("%s succeeded, though it must fail", w.id)
+	case job.State == jobs.Cancelled && len(w.cancels) == 0:
+		e.violate("%s was cancelled by nobody", w.id)
+	case job.State == jobs.Failed && !w.mayFail && !w.mustFail && !excused(job):
+		e.violate("%s failed, though nothing stood in its way: %s", w.id, job.Failure)
+	}
+}
+
+// excused is a failure that the faults themselves explain: a job is given up after five claims without a save.
+func excused(job *jobs.Job) bool {
+	return strings.Contains(job.Failure, "claims")
+}
+
+// judgeImage: each version's AMIs are as its state says, and each bake that succeeded has one a region.
+func (e *end) judgeImage(name string, explained map[string]string) {
+	newest := 0
+	for _, v := range e.versions[name] {
+		if v.State != ledger.Available {
+			continue
+		}
+		newest = max(newest, v.Number)
+		w := e.wishOf(v.Job)
+		if w == nil {
+			e.violate("%s@%d is of the job %s, which nobody submitted", name, v.Number, v.Job)
+			continue
+		}
+		if job := e.ended[v.Job]; job.State != jobs.Succeeded && !(len(w.retries) > 0 && v.Run < job.Run) {
+			e.violate("%s@%d is available, and its bake %s %s", name, v.Number, v.Job, job.State)
+		}
+		if len(v.Regions) != w.regions {
+			e.violate("%s@%d has AMIs in %d regions, want %d", name, v.Number, len(v.Regions), w.regions)
+		}
+		for region, made := range v.Regions {
+			if !strings.HasPrefix(e.there[made.AMI], "image available") {
+				e.violate("%s@%d names %s in %s, which is %q", name, v.Number, made.AMI, region, e.there[made.AMI])
+			}
+			explained[made.AMI] = "named"
+		}
+	}
+	if newest != e.current[name] {
+		e.violate("current of %s is %d; the newest version that is available is %d", name, e.current[name], newest)
+	}
+	for _, image := range e.rig.EC2().Inspect().Images {
+		if explained[image.ID] != "" {
+			for _, snapshot := range image.Snapshots {
+				explained[snapshot] = "of " + image.ID
+			}
+		}
+	}
+	done := map[string]int{}
+	for _, v := range e.versions[name] {
+		if v.State == ledger.Available || v.State == ledger.Retired || v.State == ledger.Retiring {
+			done[v.Job]++
+		}
+	}
+	for _, w := range e.plan.wishes {
+		if job := e.ended[w.id]; w.kind == "Bake" && w.name == name && job.State == jobs.Succeeded && done[w.id] != 1 {
+			e.violate("%s succeeded and has %d versions", w.id, done[w.id])
+		}
+	}
+}
+
+func (e *end) wishOf(id string) *wish {
+	for _, w := range e.plan.wishes {
+		if w.id == id {
+			return w
+		}
+	}
+	return nil
+}
+
+// judgeFleet: each ordinal has one holder, which runs and is the fleet's.
+func (e *end) judgeFleet(name string, explained map[string]string) {
+	fleet := e.fleets[name]
+	if fleet.Owner != "" || len(fleet.Line) > 0 {
+		e.violate("the fleet %s is still owned by %q, with %q in line", name, fleet.Owner, fleet.Line)
+	}
+	holders := map[string]int{}
+	for _, server := range e.servers[name] {
+		if before, twice := holders[server.InstanceID]; twice {
+			e.violate("%s holds the ordinals %d and %d of %s", server.InstanceID, before, server.Ordinal, name)
+		}
+		holders[server.InstanceID] = server.Ordinal
+		if !strings.HasPrefix(e.there[server.InstanceID], "instance running") {
+			e.violate("ordinal %d of %s is held by %q, which is %q (%s)", server.Ordinal, name, server.InstanceID, e.there[server.InstanceID], server.State)
+		}
+		explained[server.InstanceID] = "named"
+	}
+	for _, i := range e.rig.EC2().Inspect().Instances {
+		if ordinal, holds := holders[i.ID]; holds && i.Tags[launch.TagFleet] != name {
+			e.violate("ordinal %d of %s is held by %s, which is tagged %v", ordinal, name, i.ID, i.Tags)
+		}
+	}
+}
+
+// judgeCount: the jobs of a fleet, in the order in which they ended, give how many servers it may have.
+func (e *end) judgeCount(name string) {
+	var list []*wish
+	for _, w := range e.plan.wishes {
+		if w.fleet == name {
+			list = append(list, w)
+		}
+	}
+	slices.SortFunc(list, func(a, b *wish) int { return e.ended[a.id].Ended.Compare(e.ended[b.id].Ended) })
+	low, high := 0, 0
+	for _, w := range list {
+		succeeded := e.ended[w.id].State == jobs.Succeeded
+		switch {
+		case w.kind == "Launch" && succeeded:
+			low, high = max(low, w.count), max(high, w.count)
+		case w.kind == "Terminate" && succeeded:
+			low, high = min(low, w.count), min(high, w.count)
+		case w.kind == "Terminate":
+			low = min(low, w.count)
+		}
+	}
+	if n := len(e.servers[name]); n < low || n > high {
+		e.violate("the fleet %s has %d servers, want %d to %d", name, n, low, high)
+	}
+}
