@@ -76,14 +76,18 @@ func (s *Stage) Open(ctx context.Context, flags ...string) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
+	var url string
 	select {
-	case s.URL = <-first:
+	case url = <-first:
 	case <-endpoint.Gone():
 		return nil, fmt.Errorf("localaws ended: %w", endpoint.err)
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	s.Environment = environment(s.URL)
+	if url == s.URL {
+		return endpoint, nil // others may be reading what is the same
+	}
+	s.URL, s.Environment = url, environment(url)
 	s.AWS, err = clients.New(clients.Config{Region: Region, Endpoint: s.URL, Credentials: credentials.NewStaticCredentialsProvider(accessKey, accessKey, "")})
 	return endpoint, err
 }

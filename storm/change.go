@@ -1,0 +1,163 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+
+	"github.com/stampmill/stampmill/internal/jobs"
+	"github.com/stampmill/stampmill/internal/jobs/launch/ordinals"
+)
+
+const (
+	succeeded = jobs.Succeeded
+	failed    = jobs.Failed
+	cancelled = jobs.Cancelled
+)
+
+// change is what a job does to a fleet when it succeeds: exactly one of its fields says what.
+type change struct {
+	count int          // Launch: the desired total
+	gone  ordinals.Set // Terminate: these ordinals
+	to    *int         // Terminate: the total
+	all   bool         // Terminate: every server
+}
+
+func drawChange(dice *rand.Rand, held ordinals.Set) change {
+	roll, size, a, b := dice.IntN(100), dice.IntN(100), dice.IntN(most), dice.IntN(8)
+	share := dice.Float64()
+	count := 5 + int(float64(size)/100*20)
+	if size >= 85 {
+		count = 5 + int(share*float64(most-5))
+	}
+	switch {
+	case held.Len() == 0 || held.Len() < most && roll < 50:
+		return change{count: count}
+	case roll < 70:
+		first := held.List()[a%held.Len()]
+		return change{gone: ordinals.Between(first, first+b)}
+	case roll < 93:
+		to := int(share * float64(held.Len()))
+		return change{to: &to}
+	}
+	return change{all: true}
+}
+
+// shrinks: it is a termination.
+func (c change) shrinks() bool { return c.count == 0 }
+
+// spec is how a Terminate says it.
+func (c change) spec() string {
+	switch {
+	case c.all:
+		return "all: true"
+	case c.to != nil:
+		return fmt.Sprintf("to: %d", *c.to)
+	}
+	return fmt.Sprintf("ordinals: [%s]", c.gone)
+}
+
+func (c change) String() string {
+	if !c.shrinks() {
+		return fmt.Sprintf("count: %d", c.count)
+	}
+	return c.spec()
+}
+
+// applied is what the fleet has after the change.
+func (c change) applied(held ordinals.Set) ordinals.Set {
+	switch {
+	case c.all:
+		return ordinals.Set{}
+	case c.to != nil:
+		return held.Lowest(*c.to)
+	case c.shrinks():
+		return held.Minus(c.gone)
+	case c.count <= held.Len():
+		return held
+	}
+	return held.Plus(ordinals.Between(0, c.count-1).Minus(held).Lowest(c.count - held.Len()))
+}
+
+// possible is what a fleet may be: at least these ordinals, at most those.
+type possible struct{ least, most ordinals.Set }
+
+func (p possible) fits(has ordinals.Set) bool {
+	return p.least.Minus(has).Empty() && has.Minus(p.most).Empty()
+}
+
+func (p possible) String() string {
+	if p.least.String() == p.most.String() {
+		return orNone(p.least)
+	}
+	return fmt.Sprintf("between %s and %s", orNone(p.least), orNone(p.most))
+}
+
+// outcomes is what a round's jobs, all ended, may have made of the fleet, in whichever order they got hold of it.
+func outcomes(held ordinals.Set, round []*request) []possible {
+	if len(round) == 1 {
+		return after(held, round[0])
+	}
+	var all []possible
+	for i, r := range round {
+		rest := slices.Delete(slices.Clone(round), i, i+1)
+		for _, p := range after(held, r) {
+			all = append(all, outcomes(p.least, rest)...)
+		}
+	}
+	return all
+}
+
+// after is what one job may have made of the fleet; nothing, if it cannot have ended so.
+func after(held ordinals.Set, r *request) []possible {
+	same := possible{held, held}
+	done := r.change.applied(held)
+	switch last := r.last(); {
+	case last == succeeded:
+		return []possible{{done, done}}
+	case !r.change.shrinks(), last == failed && held.Empty(): // there may be no fleet any more
+		return []possible{same}
+	case last == cancelled:
+		return []possible{{done, held}} // what was terminated stays so
+	}
+	return nil
+}
+
+// last is the state in which the last run ended.
+func (r *request) last() jobs.State {
+	run := 0
+	var state jobs.State
+	for number, ended := range r.ended {
+		if number > run {
+			run, state = number, ended
+		}
+	}
+	return state
+}
+
+func orNone(set ordinals.Set) string {
+	if set.Empty() {
+		return "none"
+	}
+	return set.String()
+}
+
+func tell(round []*request) string {
+	var parts []string
+	for _, r := range round {
+		parts = append(parts, fmt.Sprintf("%s (%s, %s)", r.id, r.change, r.last()))
+	}
+	return strings.Join(parts, " and ")
+}
+
+func tellAll(wanted []possible) string {
+	var parts []string
+	for _, w := range wanted {
+		parts = append(parts, w.String())
+	}
+	if len(parts) == 0 {
+		return "that none of them ended so"
+	}
+	return strings.Join(parts, ", or ")
+}
