@@ -2,7 +2,9 @@ package app
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"strings"
 
 	"github.com/stampmill/stampmill/internal/aws/store"
 	"github.com/stampmill/stampmill/internal/jobs"
@@ -71,4 +73,20 @@ func (a *App) TargetsKnown(configured []jobs.Target) func(context.Context) ([]jo
 		}
 		return targets, nil
 	}
+}
+
+// ParseTargets reads REGION or ROLE_ARN@REGION.
+func ParseTargets(list []string) ([]jobs.Target, error) {
+	var targets []jobs.Target
+	for _, entry := range list {
+		role, region, both := strings.Cut(strings.TrimSpace(entry), "@")
+		if !both {
+			role, region = "", role
+		}
+		if region == "" || (both && !strings.HasPrefix(role, "arn:")) {
+			return nil, errors.New("configuration: STAMPMILL_TARGETS has " + entry + "; expected REGION or ROLE_ARN@REGION")
+		}
+		targets = append(targets, jobs.Target{Role: role, Region: region})
+	}
+	return targets, nil
 }

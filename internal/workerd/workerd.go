@@ -4,7 +4,6 @@ package workerd
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -68,7 +67,7 @@ type Process struct {
 
 // New wires the parts on an opened installation.
 func New(a *app.App, c config.Worker, log *slog.Logger) (*Process, error) {
-	targets, err := parseTargets(c.Targets)
+	targets, err := app.ParseTargets(c.Targets)
 	if err != nil {
 		return nil, err
 	}
@@ -103,22 +102,6 @@ func (p *Process) Run(ctx context.Context) {
 		parts.Go(func() { p.Reaper.Run(ctx) })
 	}
 	parts.Wait()
-}
-
-// parseTargets reads REGION or ROLE_ARN@REGION.
-func parseTargets(list []string) ([]jobs.Target, error) {
-	var targets []jobs.Target
-	for _, entry := range list {
-		role, region, both := strings.Cut(strings.TrimSpace(entry), "@")
-		if !both {
-			role, region = "", role
-		}
-		if region == "" || (both && !strings.HasPrefix(role, "arn:")) {
-			return nil, errors.New("configuration: STAMPMILL_TARGETS has " + entry + "; expected REGION or ROLE_ARN@REGION")
-		}
-		targets = append(targets, jobs.Target{Role: role, Region: region})
-	}
-	return targets, nil
 }
 
 // identity tells this process from others in leases.
