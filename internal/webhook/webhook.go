@@ -16,13 +16,15 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"strconv"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/hashicorp/go-retryablehttp"
 
 	"github.com/stampmill/stampmill/internal/jobs"
+	"github.com/stampmill/stampmill/internal/jobs/notify"
 )
 
 // The headers of a delivery.
@@ -81,7 +83,7 @@ func New(config Config) (*Sender, error) {
 
 // Post delivers the body to the address under the id. An error of class Retry may succeed later; a Fatal one will not.
 func (s *Sender) Post(ctx context.Context, address, id string, body []byte) error {
-	if err := CheckURL(address); err != nil {
+	if err := notify.CheckURL(address); err != nil {
 		return jobs.Fatalf("callback", address, err.Error(), "")
 	}
 	request, err := retryablehttp.NewRequestWithContext(ctx, http.MethodPost, address, body)
@@ -115,22 +117,6 @@ func Sign(secret []byte, at time.Time, body []byte) string {
 	return "t=" + stamp + ",v1=" + hex.EncodeToString(mac.Sum(nil))
 }
 
-// CheckURL says what is wrong with a callback's address before anything is sent.
-func CheckURL(address string) error {
-	u, err := url.Parse(address)
-	switch {
-	case err != nil:
-		return err
-	case u.Scheme != "https" && u.Scheme != "http":
-		return errors.New("expected an http or https address")
-	case u.Hostname() == "":
-		return errors.New("expected an address with a host")
-	case u.User != nil:
-		return errors.New("a user or password in the address would end up in logs; receivers check the signature instead")
-	}
-	return nil
-}
-
 const longestAnswer = 512
 
 // judge reads an answer: 2xx is delivered; 410 asks never to come again; anything else may change.
@@ -146,8 +132,9 @@ func judge(address string, response *http.Response) error {
 	if response.StatusCode == http.StatusGone {
 		class = jobs.Fatal
 	}
-	return &jobs.Error{Class: class, Op: "callback", Thing: address, Code: response.Status,
-		Message: string(text), Ambiguous: true}
+	// The status line's own words are the receiver's, as the body is: neither may do anything to a log or a terminal.
+	status := strings.TrimSpace(strconv.Itoa(response.StatusCode) + " " + http.StatusText(response.StatusCode))
+	return &jobs.Error{Class: class, Op: "callback", Thing: address, Code: status, Message: printable(string(text)), Ambiguous: true}
 }
 
 func failure(address string, err error) error {
@@ -156,6 +143,16 @@ func failure(address string, err error) error {
 			Hint: "allow it with STAMPMILL_CALLBACK_ALLOW", Err: err}
 	}
 	return &jobs.Error{Class: jobs.Retry, Op: "callback", Thing: address, Ambiguous: true, Err: err}
+}
+
+// printable makes a text of others' fit for a log and a terminal.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, strings.ToValidUTF8(text, "\ufffd"))
 }
 
 // retryOnce retries network faults, throttles and server errors, but nothing that was refused.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/stampmill/stampmill/internal/jobs"
+	"github.com/stampmill/stampmill/internal/jobs/notify"
 )
 
 type received struct {
@@ -143,7 +144,7 @@ func TestAnAllowListThatCannotBeReadIsAnError(t *testing.T) {
 func TestAddressesThatNoOneShouldCallAreTold(t *testing.T) {
 	t.Parallel()
 	for _, address := range []string{"ftp://x/", "https://", "https://user:pass@example.com/", "::"} {
-		if CheckURL(address) == nil {
+		if notify.CheckURL(address) == nil {
 			t.Errorf("%q passes", address)
 		}
 	}

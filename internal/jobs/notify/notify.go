@@ -14,7 +14,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/url"
 	"time"
 
 	"github.com/stampmill/stampmill/internal/jobs"
@@ -55,10 +54,8 @@ func (s *Spec) CheckSpec(p *spec.Problems) {
 		}
 		return
 	}
-	u, err := url.Parse(s.URL)
-	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || u.User != nil {
-		p.At("url").Add("expected an http or https address without user and password, found %q",
-			"write https://ci.example.com/hooks/stampmill", s.URL)
+	if err := CheckURL(s.URL); err != nil {
+		p.At("url").Add("%s", "write https://ci.example.com/hooks/stampmill", err)
 	}
 }
 
