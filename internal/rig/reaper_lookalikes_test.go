@@ -37,22 +37,35 @@ func (b *bubble) everything() map[string]bool {
 }
 
 // volume makes a volume that is attached to nothing.
-func (b *bubble) volume(tags map[string]string) string {
+func (b *bubble) volume(tags map[string]string) {
 	b.t.Helper()
-	spec := types.TagSpecification{ResourceType: types.ResourceTypeVolume}
+	_, err := b.User.Clients.For(jobs.Target{}).EC2.CreateVolume(background, &ec2.CreateVolumeInput{
+		AvailabilityZone: aws.String(rig.Region + "a"), Size: aws.Int32(8),
+		TagSpecifications: []types.TagSpecification{tagged(types.ResourceTypeVolume, tags)}})
+	b.must(err)
+}
+
+// snapshot makes a snapshot of the server's volume, without an AMI.
+func (b *bubble) snapshot(server string, tags map[string]string) {
+	b.t.Helper()
+	_, err := b.User.Clients.For(jobs.Target{}).EC2.CreateSnapshot(background, &ec2.CreateSnapshotInput{
+		VolumeId: aws.String(b.running()[server].Volumes[0]), TagSpecifications: []types.TagSpecification{tagged(types.ResourceTypeSnapshot, tags)}})
+	b.must(err)
+}
+
+func tagged(resource types.ResourceType, tags map[string]string) types.TagSpecification {
+	spec := types.TagSpecification{ResourceType: resource}
 	for key, value := range tags {
 		spec.Tags = append(spec.Tags, types.Tag{Key: aws.String(key), Value: aws.String(value)})
 	}
-	made, err := b.User.Clients.For(jobs.Target{}).EC2.CreateVolume(background, &ec2.CreateVolumeInput{
-		AvailabilityZone: aws.String(rig.Region + "a"), Size: aws.Int32(8), TagSpecifications: []types.TagSpecification{spec}})
-	b.must(err)
-	return aws.ToString(made.VolumeId)
+	return spec
 }
 
 // image makes an AMI of a server, with its snapshot.
 func (b *bubble) image(server, name string, tags map[string]string) {
 	b.t.Helper()
-	_, err := b.User.EC2.For(jobs.Target{}).Capture(background, cloud.CaptureRequest{InstanceID: server, Name: name, NoReboot: true, ImageTags: tags, SnapshotTags: tags})
+	_, err := b.User.EC2.For(jobs.Target{}).Capture(background, cloud.CaptureRequest{InstanceID: server, Name: name, NoReboot: true,
+		ImageTags: tags, SnapshotTags: tags})
 	b.must(err)
 }
 
@@ -110,7 +123,8 @@ func TestLookAlikesStayAndTheTrueOrphansBesideThemGo(t *testing.T) {
 			b.image(copied, fmt.Sprintf("web-%d", n), tags)
 		}
 		b.image(copied, "backup", gone) // a backup copies the server's tags
-		time.Sleep(30 * time.Minute)    // they are made
+		b.snapshot(copied, gone)        // so does a lifecycle policy of volumes
+		time.Sleep(15 * time.Minute)    // they are made, and no grace is over
 		keep := b.everything()
 
 		b.orphan() // a builder with its volume, an AMI and its snapshot
