@@ -95,7 +95,7 @@ func TestLookAlikesStayAndTheTrueOrphansBesideThemGo(t *testing.T) {
 		b.estate()
 		var builder, server, version map[string]string
 		for _, i := range b.running() {
-			if i.Tags[jobs.TagThing] == "builder" {
+			if i.Tags[jobs.TagThing] == "builder" && i.Tags[jobs.TagInstallation] == "stampmill" && i.Tags[jobs.TagRun] != "" {
 				builder = i.Tags
 			}
 			if i.Tags[launch.TagFleet] != "" {
