@@ -42,6 +42,7 @@ func (s *schedule) fill(c *crew, place int) {
 			skew := d.between(-s.weather.skew, s.weather.skew)
 			line.Clock = func() time.Time { return time.Now().Add(skew) }
 		}
+		time.Sleep(d.between(0, 2*time.Second))
 		w, err := s.rig.Start(line)
 		if err != nil {
 			s.violate("a worker cannot start: %v", err)

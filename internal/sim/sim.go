@@ -42,6 +42,8 @@ func (r *Result) Broken() bool { return len(r.Violations) > 0 }
 type Options struct {
 	// Sabotage, if not nil, may break the installation after it was set up: a test sees by it that violations are found.
 	Sabotage func(*rig.Rig)
+	// Trace tells every call of a worker in the story.
+	Trace bool
 	// Calm leaves all faults out: then a job that needs none of them must succeed.
 	Calm bool
 }
@@ -54,7 +56,7 @@ const (
 
 // Run plays the seed's schedule. It must run in a testing/synctest bubble.
 func Run(ctx context.Context, seed uint64, o Options) (*Result, error) {
-	s := &schedule{dice: dice{seed}, begun: time.Now(), result: Result{Seed: seed}}
+	s := &schedule{dice: dice{seed}, trace: o.Trace, begun: time.Now(), result: Result{Seed: seed}}
 	s.plan = drawPlan(s.dice)
 	s.weather = drawWeather(s.dice)
 	if o.Calm {
@@ -81,6 +83,7 @@ type schedule struct {
 	weather weather
 	rig     *rig.Rig
 	begun   time.Time
+	trace   bool
 
 	mu      sync.Mutex
 	result  Result

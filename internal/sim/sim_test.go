@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/cryptotest"
 	"testing/synctest"
 
 	"github.com/stampmill/stampmill/internal/sim"
@@ -14,12 +15,14 @@ import (
 
 var (
 	seeds = flag.Int("seeds", 12, "how many random schedules are tried")
+	trace = flag.Bool("trace", false, "tell every call")
 	first = flag.Uint64("seed", 1, "the first schedule's seed; with -seeds 1 it is told in full")
 )
 
 // run plays one schedule in a bubble of its own.
 func run(t *testing.T, seed uint64, o sim.Options) *sim.Result {
 	t.Helper()
+	cryptotest.SetGlobalRandom(t, seed)
 	var result *sim.Result
 	synctest.Test(t, func(t *testing.T) {
 		var err error
@@ -39,8 +42,7 @@ func TestRandomSchedulesKeepEveryPromise(t *testing.T) {
 	})
 	for seed := *first; seed < *first+uint64(*seeds); seed++ {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			t.Parallel()
-			result := run(t, seed, sim.Options{})
+			result := run(t, seed, sim.Options{Trace: *trace})
 			if result == nil {
 				return
 			}

@@ -10,6 +10,7 @@ import (
 	"github.com/stampmill/stampmill/internal/localaws"
 	"github.com/stampmill/stampmill/internal/localaws/api"
 	"github.com/stampmill/stampmill/internal/localaws/ec2"
+	"github.com/stampmill/stampmill/internal/localaws/sqs"
 	"github.com/stampmill/stampmill/internal/rig"
 )
 
@@ -53,6 +54,7 @@ func (s *schedule) config() rig.Config {
 		Propagation: s.weather.lag, ImageMin: time.Minute, ImageMax: 6 * time.Minute, CopyMin: time.Minute, CopyMax: 6 * time.Minute,
 		Capacity: s.plan.capacity,
 	}}
+	c.Endpoint.SQS.Mischief = s.mischief
 	return c
 }
 
@@ -60,6 +62,16 @@ const (
 	reapGrace    = 20 * time.Minute
 	reapInterval = 5 * time.Minute
 )
+
+// mischief is what a queue does to a delivery.
+func (s *schedule) mischief(d sqs.Delivery) sqs.Mischief {
+	if s.rig == nil || !s.storm() {
+		return sqs.Mischief{}
+	}
+	w := s.weather
+	return sqs.Seeded(int64(s.seed), sqs.Rates{Late: w.lateMessages, Again: w.duplicates, Shuffle: w.disorder,
+		MostLate: 3 * time.Minute, MostAgain: 5 * time.Minute})(d)
+}
 
 // idle are the calls that workers make without work: nothing but latency and errors befalls them.
 func idle(call string) bool {
@@ -85,6 +97,9 @@ func (s *schedule) storm() bool { return s.now() < stormy }
 // fate is what befalls a worker's call on its way.
 func (s *schedule) fate(worker, call string) rig.Fate {
 	d := s.next(worker, call)
+	if s.trace {
+		s.tell("%s calls %s", worker, call)
+	}
 	fate := rig.Fate{Latency: d.between(2*time.Millisecond, 60*time.Millisecond)}
 	if idle(call) || !s.storm() {
 		return fate

@@ -37,6 +37,7 @@ type queue struct {
 
 	visible, inFlight, delayed int
 	waiters                    line[*waiter]
+	arrivals                   int // counts long polls
 }
 
 // group is the line of visible messages of one message group; messages without one share the group "".
@@ -49,6 +50,7 @@ type group struct {
 // waiter is one long poll.
 type waiter struct {
 	wake  chan struct{} // of size 1
+	turn  time.Duration // how much later than others it looks for what has come due
 	place *node[*waiter]
 }
 

@@ -102,7 +102,10 @@ func (in *receiveInput) check() error {
 // waits strands nothing; one that goes away later strands what was taken until its visibility ends, as on AWS.
 func (s *Service) receive(ctx context.Context, q *queue, most int, visibility, wait time.Duration, in *receiveInput) ([]received, error) {
 	deadline := time.Now().Add(wait)
-	w := &waiter{wake: make(chan struct{}, 1)}
+	s.mu.Lock()
+	q.arrivals++
+	w := &waiter{wake: make(chan struct{}, 1), turn: time.Duration(q.arrivals%256) * time.Microsecond}
+	s.mu.Unlock()
 	for {
 		now := time.Now()
 		s.mu.Lock()
@@ -125,7 +128,7 @@ func (s *Service) receive(ctx context.Context, q *queue, most int, visibility, w
 		}
 		until := deadline
 		if due, ok := q.due(); ok && due.Before(until) {
-			until = due
+			until = due.Add(w.turn) // one after the other, so that it is not chance who takes the message
 		}
 		w.place = q.waiters.push(w)
 		s.mu.Unlock()
