@@ -2,23 +2,46 @@ package main
 
 import "slices"
 
-// all are the mutants, by what they change.
+// all are the mutants, by what they change. "Grant reserved anew at each wake" is for when there are budgets.
 func all() []mutant {
-	return slices.Concat(protocolMutants(), deliveryMutants())
+	return slices.Concat(protocolMutants(), deliveryMutants(), workerMutants(), familyMutants(), storeMutants(), ledgerMutants(),
+		identityMutants(), bakeMutants(), imageMutants(), launchMutants(), terminateMutants(), errorMutants(), adapterMutants(),
+		upkeepMutants(), guestMutants())
 }
 
 // in is tests of one package.
 func in(pkg, run string) []selection { return []selection{{pkg: pkg, run: run}} }
 
 const (
-	jobsTests   = "internal/jobs"
-	bakeTests   = "internal/jobs/bake"
-	launchTests = "internal/jobs/launch"
-	rigTests    = "internal/rig"
+	jobsTests      = "internal/jobs"
+	bakeTests      = "internal/jobs/bake"
+	launchTests    = "internal/jobs/launch"
+	terminateTests = "internal/jobs/terminate"
+	guestTests     = "internal/jobs/guest"
+	ledgerTests    = "internal/aws/ledger"
+	rigTests       = "internal/rig"
 )
 
-// The files that more than one mutant changes.
+// The files that several mutants change.
 const (
-	decideFile = "internal/jobs/decide.go"
-	stintFile  = "internal/jobs/stint.go"
+	decideFile     = "internal/jobs/decide.go"
+	engineFile     = "internal/jobs/engine.go"
+	stintFile      = "internal/jobs/stint.go"
+	familyFile     = "internal/jobs/family.go"
+	turnFile       = "internal/jobs/turn.go"
+	makeFile       = "internal/jobs/make.go"
+	workerFile     = "internal/jobs/worker.go"
+	heartbeatFile  = "internal/jobs/heartbeat.go"
+	sweeperFile    = "internal/jobs/sweeper.go"
+	reaperFile     = "internal/jobs/reaper.go"
+	storeFile      = "internal/aws/store/store.go"
+	saveFile       = "internal/aws/store/save.go"
+	bakeUndoFile   = "internal/jobs/bake/undo.go"
+	bakeSteps      = "internal/jobs/bake/program.go"
+	retireFile     = "internal/jobs/bake/retire.go"
+	batchFile      = "internal/jobs/launch/batch.go"
+	terminateSteps = "internal/jobs/terminate/steps.go"
+	errorsFile     = "internal/aws/awserr/awserr.go"
 )
+
+const anyDeath = "TestAWorkerThatDiesAtAnyCallLosesAndDoublesNothing"
