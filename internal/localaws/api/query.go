@@ -25,9 +25,13 @@ import (
 func DecodeQuery(form url.Values, into any) error {
 	d := &queryDecoder{form: form, children: map[string]map[string]bool{}, used: map[string]bool{}}
 	for key := range form {
-		if !common(key) {
-			d.index(key)
+		if common(key) {
+			continue
 		}
+		if strings.Count(key, ".") > maxLevels {
+			return Errorf("UnknownParameter", "The parameter %.100s… is not recognized: no call nests its parameters so deep", key)
+		}
+		d.index(key)
 	}
 	if err := d.structure("", reflect.ValueOf(into).Elem()); err != nil {
 		return err
@@ -39,6 +43,9 @@ func DecodeQuery(form url.Values, into any) error {
 	}
 	return nil
 }
+
+// maxLevels is how deep parameters are nested at most, such as LaunchTemplateData.NetworkInterface.1.SecurityGroupId.1.
+const maxLevels = 16
 
 // common says whether the key belongs to the protocol or the signature, not to the call.
 func common(key string) bool {

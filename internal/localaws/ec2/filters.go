@@ -83,31 +83,40 @@ func matchAny(patterns []string, value string) bool {
 
 func hasWildcard(pattern string) bool { return strings.ContainsAny(pattern, `*?\`) }
 
-// wildcard matches * (any characters) and ? (one character); a backslash makes the next character literal.
+// wildcard matches * (any characters) and ? (one character); a backslash makes the next character literal. After a
+// mismatch only the last * takes more: what the ones before it took need not change.
 func wildcard(pattern, value string) bool {
-	for pattern != "" {
-		switch c := pattern[0]; {
-		case c == '*':
-			for skip := 0; skip <= len(value); skip++ {
-				if wildcard(pattern[1:], value[skip:]) {
-					return true
-				}
-			}
-			return false
-		case value == "":
-			return false
-		case c == '?':
-			pattern, value = pattern[1:], value[1:]
+	star, retry := -1, 0
+	p, v := 0, 0
+	for v < len(value) {
+		switch literal, width := next(pattern, p); {
+		case width == 1 && pattern[p] == '*':
+			star, retry = p+1, v
+			p++
 			continue
-		case c == '\\' && len(pattern) > 1:
-			pattern = pattern[1:]
+		case width == 1 && pattern[p] == '?', width > 0 && literal == value[v]:
+			p += width
+			v++
+			continue
 		}
-		if pattern[0] != value[0] {
+		if star < 0 {
 			return false
 		}
-		pattern, value = pattern[1:], value[1:]
+		retry++
+		p, v = star, retry
 	}
-	return value == ""
+	return strings.Trim(pattern[p:], "*") == ""
+}
+
+// next is the character that the pattern has at p, and how wide it is written; width 0: the pattern is over.
+func next(pattern string, p int) (literal byte, width int) {
+	switch {
+	case p == len(pattern):
+		return 0, 0
+	case pattern[p] == '\\' && p+1 < len(pattern):
+		return pattern[p+1], 2
+	}
+	return pattern[p], 1
 }
 
 // paging is what paginated describes take.
