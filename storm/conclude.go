@@ -7,8 +7,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/stampmill/stampmill/internal/aws/queue"
 	"github.com/stampmill/stampmill/internal/jobs"
+	"github.com/stampmill/stampmill/internal/localaws/sqs"
 )
 
 const (
@@ -48,22 +48,15 @@ func (s *storm) conclude(ctx context.Context) error {
 	return err
 }
 
-// settle waits until the queues are empty, and then for the reaper's grace.
+// settle waits until no message can wake anything any more, and then for the reaper's grace.
 func (s *storm) settle(ctx context.Context) error {
-	s.say("all users are done after %s; letting it settle", s.elapsed())
-	end := time.Now().Add(patience)
-	for time.Now().Before(end) {
-		counts, err := s.queued(ctx)
+	s.say("all users are done; letting it settle")
+	for end := time.Now().Add(patience); time.Now().Before(end); {
+		w, err := s.survey(ctx)
 		if err != nil {
 			return err
 		}
-		left := 0
-		for lane, n := range counts {
-			if lane != queue.DeadLetters {
-				left += n
-			}
-		}
-		if left == 0 {
+		if !slices.ContainsFunc(w.messages, func(m sqs.Held) bool { return !w.dies(m) }) {
 			break
 		}
 		if err := pause(ctx, time.Second); err != nil {

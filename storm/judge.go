@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/stampmill/stampmill/internal/aws/queue"
 	"github.com/stampmill/stampmill/internal/jobs"
@@ -14,6 +15,7 @@ import (
 	"github.com/stampmill/stampmill/internal/jobs/launch/ordinals"
 	"github.com/stampmill/stampmill/internal/jobs/ledger"
 	"github.com/stampmill/stampmill/internal/localaws/ec2"
+	"github.com/stampmill/stampmill/internal/localaws/sqs"
 )
 
 // expectedFleet is what a fleet is after the last round of its jobs.
@@ -81,16 +83,37 @@ func (t *trial) judgeJobs() {
 	}
 }
 
-// judgeQueues: all messages have died, none among the dead letters.
+// judgeQueues: what messages are left will die, and none is among the dead letters.
 func (t *trial) judgeQueues() {
-	for _, lane := range slices.Sorted(maps.Keys(t.queues)) {
-		if n := t.queues[lane]; n > 0 && lane != queue.DeadLetters {
-			t.find(wrong, "", "the queue %s still has %d messages", lane, n)
+	for _, m := range t.messages {
+		switch {
+		case m.Queue == queue.Name(prefix, queue.DeadLetters):
+			t.find(wrong, "", "dead letter, because %s: %s", m.Attributes[queue.AttributeReason], m.Body)
+		case !t.dies(m):
+			t.find(wrong, "", "%s has a message that is still to be carried out: %s", m.Queue, m.Body)
+		case t.at.Sub(m.VisibleAt) > takenWithin:
+			t.find(wrong, "", "%s has a message that nobody takes since %s: %s", m.Queue, m.VisibleAt.Format(time.TimeOnly), m.Body)
 		}
 	}
-	for _, letter := range t.dead {
-		t.find(wrong, "", "dead letter: %s", letter)
+}
+
+// takenWithin is how long a message may be visible: workers poll all the time, those of the quietest lane now and then.
+const takenWithin = 30 * time.Second
+
+// dies: whoever receives the message deletes it, as its job is over. It may be delayed for minutes, behind a child's end.
+func (w *world) dies(m sqs.Held) bool {
+	if m.Queue == queue.Name(prefix, queue.DeadLetters) {
+		return true // nobody receives it
 	}
+	message, err := jobs.ParseMessage([]byte(m.Body))
+	if err != nil {
+		return false
+	}
+	job := w.jobs[message.JobID(m.ID)]
+	if job == nil {
+		return message.Type == jobs.Wake || message.Type == jobs.Nudge
+	}
+	return job.Finished() && (message.Type != jobs.Reopen || message.Run != job.Run)
 }
 
 // judgeFleets: each fleet has the servers that its jobs say, one an ordinal, and the ledger names them.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stampmill/stampmill/internal/aws/queue"
 	"github.com/stampmill/stampmill/internal/jobs"
@@ -13,6 +14,7 @@ import (
 	"github.com/stampmill/stampmill/internal/jobs/launch/ordinals"
 	"github.com/stampmill/stampmill/internal/jobs/ledger"
 	"github.com/stampmill/stampmill/internal/localaws/ec2"
+	"github.com/stampmill/stampmill/internal/localaws/sqs"
 	"github.com/stampmill/stampmill/internal/stage"
 )
 
@@ -26,7 +28,7 @@ type scene struct {
 
 func calm() *scene {
 	s := &scene{world: &world{jobs: map[string]*jobs.Job{}, images: map[string]ledger.Image{}, versions: map[string][]ledger.Version{},
-		servers: map[string][]ledger.Server{}, parameters: map[place]string{}, queues: map[jobs.Lane]int{jobs.LaneWake: 0}}, fleets: map[string]expectedFleet{}}
+		servers: map[string][]ledger.Server{}, parameters: map[place]string{}, at: time.Now()}, fleets: map[string]expectedFleet{}}
 	wish := imageWish{copied: true, keep: 2}
 	for n := 1; n <= 3; n++ {
 		s.bake(n, wish, n > 1)
@@ -48,8 +50,18 @@ func calm() *scene {
 		s.Volumes = append(s.Volumes, ec2.Volume{ID: "vol-" + id, State: "in-use", InstanceID: id, Region: stage.Region})
 		s.servers["fleet"] = append(s.servers["fleet"], ledger.Server{Fleet: "fleet", Ordinal: n, InstanceID: id, AMI: "ami-3-" + stage.Region, Job: "launch-1"})
 	}
+	s.message(jobs.Message{Type: jobs.Wake, Job: "bake-2", Run: 1, Seq: 3})
 	s.Instances = append(s.Instances, ec2.Instance{ID: "i-builder", State: "terminated", Tags: map[string]string{jobs.TagJob: "bake-3", jobs.TagThing: "builder"}})
 	return s
+}
+
+// message puts a message that is delayed into a queue.
+func (s *scene) message(m jobs.Message) {
+	body, err := m.Encode()
+	if err != nil {
+		panic(err)
+	}
+	s.messages = append(s.messages, sqs.Held{Queue: "stampmill-wake", Body: string(body), VisibleAt: s.at.Add(time.Minute)})
 }
 
 func server(id string, index int) ec2.Instance {
@@ -106,8 +118,12 @@ func TestEveryDamageIsFound(t *testing.T) {
 		{"a failure for nothing", wrong, "nothing was wrong", func(s *scene) { s.jobs["launch-1"].State = failed }},
 		{"a success against its verify", wrong, "verify fails", func(s *scene) { s.jobs["bake-4"].State = succeeded }},
 		{"a cancel that nobody sent", wrong, "nobody asked for it", func(s *scene) { s.jobs["launch-1"].State = cancelled }},
-		{"a message that never dies", wrong, "1 messages", func(s *scene) { s.queues[jobs.LaneWake] = 1 }},
-		{"a dead letter", wrong, "dead letter: why", func(s *scene) { s.queues[queue.DeadLetters], s.dead = 1, []string{"why"} }},
+		{"a message that wakes nobody", wrong, "still to be carried out", func(s *scene) { s.jobs["bake-2"].State = jobs.Open }},
+		{"a retry that nobody carried out", wrong, "still to be carried out", func(s *scene) { s.message(jobs.Message{Type: jobs.Reopen, Job: "bake-4", Run: 1}) }},
+		{"a message that nobody takes", wrong, "nobody takes", func(s *scene) { s.at = s.at.Add(time.Hour) }},
+		{"a dead letter", wrong, "dead letter, because why", func(s *scene) {
+			s.messages = append(s.messages, sqs.Held{Queue: "stampmill-dead", Attributes: map[string]string{queue.AttributeReason: "why"}})
+		}},
 		{"a server too few", wrong, "has 2 servers, expected 3; missing: 1", func(s *scene) { s.Instances[1].State = "terminated" }},
 		{"a server too many", wrong, "too many: 2", func(s *scene) { s.fleets["fleet"] = expectedFleet{ordinals: ordinals.Between(0, 1)} }},
 		{"an ordinal with two servers", doubled, "ordinal 1 of fleet has 2", func(s *scene) {

@@ -44,9 +44,9 @@ func run(ctx context.Context, o options, out *os.File) error {
 		return err
 	}
 	s := newStorm(o, folder, out)
-	defer s.Processes.End()
+	defer s.end()
 	err = s.weather(ctx)
-	s.Processes.End()
+	s.end()
 	if err != nil && !errors.Is(ctx.Err(), context.Canceled) {
 		return fmt.Errorf("%w; logs and the endpoint's state are in %s", err, folder)
 	}

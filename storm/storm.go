@@ -120,6 +120,12 @@ func (s *storm) endpointFlags(address string) []string {
 	return []string{"--listen", address, "--speed", speed, "--seed", fmt.Sprint(s.seed)}
 }
 
+// end ends every process.
+func (s *storm) end() {
+	s.pool.close()
+	s.Processes.End()
+}
+
 // enough: the users need not begin anything more.
 func (s *storm) enough() bool {
 	s.mu.Lock()

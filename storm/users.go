@@ -172,7 +172,7 @@ func (s *storm) compare(ctx context.Context, fleet string, held ordinals.Set, ro
 	s.mu.Unlock()
 	end := time.Now().Add(settling)
 	for {
-		world, err := s.inspect(ctx)
+		world, _, err := s.inspect(ctx)
 		if err != nil {
 			return held, err
 		}

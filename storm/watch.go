@@ -89,7 +89,7 @@ func (s *storm) watch(ctx context.Context) {
 		if pause(ctx, 2*time.Second) != nil {
 			return
 		}
-		seen, err := s.inspect(ctx)
+		seen, _, err := s.inspect(ctx)
 		if err != nil {
 			return
 		}

@@ -2,24 +2,21 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"net/http"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
-	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
-
-	"github.com/stampmill/stampmill/internal/aws/queue"
 	"github.com/stampmill/stampmill/internal/aws/store"
 	"github.com/stampmill/stampmill/internal/jobs"
 	"github.com/stampmill/stampmill/internal/jobs/launch"
 	"github.com/stampmill/stampmill/internal/jobs/launch/ordinals"
 	"github.com/stampmill/stampmill/internal/jobs/ledger"
 	"github.com/stampmill/stampmill/internal/localaws/ec2"
+	"github.com/stampmill/stampmill/internal/localaws/sqs"
 	"github.com/stampmill/stampmill/internal/stage"
 )
 
@@ -31,27 +28,28 @@ type world struct {
 	versions   map[string][]ledger.Version
 	servers    map[string][]ledger.Server // by fleet
 	parameters map[place]string
-	queues     map[jobs.Lane]int
-	dead       []string
+	messages   []sqs.Held
+	at         time.Time
 }
 
 // place is a name in a region.
 type place struct{ region, name string }
 
-// inspect is EC2 alone. It insists while the endpoint is down.
-func (s *storm) inspect(ctx context.Context) (ec2.Inspection, error) {
+// inspect is EC2 and the queues alone. It insists while the endpoint is down.
+func (s *storm) inspect(ctx context.Context) (ec2.Inspection, []sqs.Held, error) {
 	var seen struct {
 		EC2 ec2.Inspection `json:"ec2"`
+		SQS []sqs.Held     `json:"sqs"`
 	}
 	err := insist(ctx, func() error { return s.Control(ctx, http.MethodGet, "inspect", nil, &seen) })
-	return seen.EC2, err
+	return seen.EC2, seen.SQS, err
 }
 
-// survey is everything.
+// survey is everything. What is read first is what can only come to rest later.
 func (s *storm) survey(ctx context.Context) (w *world, err error) {
 	w = &world{jobs: map[string]*jobs.Job{}, images: map[string]ledger.Image{}, versions: map[string][]ledger.Version{},
-		servers: map[string][]ledger.Server{}, parameters: map[place]string{}}
-	if w.queues, err = s.queued(ctx); err != nil {
+		servers: map[string][]ledger.Server{}, parameters: map[place]string{}, at: time.Now()}
+	if w.Inspection, w.messages, err = s.inspect(ctx); err != nil {
 		return nil, err
 	}
 	all, err := s.app.Store.List(ctx, store.Filter{Children: true, Limit: 1 << 20})
@@ -61,14 +59,7 @@ func (s *storm) survey(ctx context.Context) (w *world, err error) {
 	for _, job := range all {
 		w.jobs[job.ID] = job
 	}
-	if err := s.readLedger(ctx, w); err != nil {
-		return nil, err
-	}
-	if w.dead, err = s.deadLetters(ctx); err != nil {
-		return nil, err
-	}
-	w.Inspection, err = s.inspect(ctx)
-	return w, err
+	return w, s.readLedger(ctx, w)
 }
 
 func (s *storm) readLedger(ctx context.Context, w *world) error {
@@ -101,46 +92,6 @@ func (s *storm) readLedger(ctx context.Context, w *world) error {
 		}
 	}
 	return nil
-}
-
-// queued counts what each queue holds: visible, in flight and delayed.
-func (s *storm) queued(ctx context.Context) (map[jobs.Lane]int, error) {
-	counts := map[jobs.Lane]int{}
-	for _, lane := range queue.AllLanes() {
-		url := s.app.Queue.URL(lane)
-		out, err := s.app.SQS().GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &url, AttributeNames: []sqstypes.QueueAttributeName{
-			sqstypes.QueueAttributeNameApproximateNumberOfMessages, sqstypes.QueueAttributeNameApproximateNumberOfMessagesNotVisible,
-			sqstypes.QueueAttributeNameApproximateNumberOfMessagesDelayed}})
-		if err != nil {
-			return nil, err
-		}
-		for name, value := range out.Attributes {
-			n, err := strconv.Atoi(value)
-			if err != nil {
-				return nil, fmt.Errorf("%s of %s is %q: %w", name, lane, value, err)
-			}
-			counts[lane] += n
-		}
-	}
-	return counts, nil
-}
-
-// deadLetters are the first dead letters with their reasons. They stay where they are.
-func (s *storm) deadLetters(ctx context.Context) (letters []string, err error) {
-	url := s.app.Queue.URL(queue.DeadLetters)
-	out, err := s.app.SQS().ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: &url, MaxNumberOfMessages: 10, VisibilityTimeout: 0,
-		MessageAttributeNames: []string{queue.AttributeReason}})
-	if err != nil {
-		return nil, err
-	}
-	for _, m := range out.Messages {
-		reason := ""
-		if a, ok := m.MessageAttributes[queue.AttributeReason]; ok && a.StringValue != nil {
-			reason = *a.StringValue
-		}
-		letters = append(letters, fmt.Sprintf("%s: %s", reason, *m.Body))
-	}
-	return letters, nil
 }
 
 // stands: the instance costs something and is not on its way out.
