@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // RoundTripper carries requests to the endpoint without a socket, whatever their host. A request whose context ends is
@@ -74,7 +75,9 @@ func inbound(req *http.Request) *http.Request {
 	return in
 }
 
+// response says when it was given, as a server does over a socket.
 func (a *answer) response(req *http.Request) *http.Response {
+	a.header.Set("Date", time.Now().UTC().Format(http.TimeFormat))
 	return &http.Response{
 		Status:        fmt.Sprintf("%d %s", a.status, http.StatusText(a.status)),
 		StatusCode:    a.status,

@@ -102,6 +102,8 @@ func init() {
 
 		"DescribeVpcs":                  on(describes, (*Service).describeVPCs),
 		"DescribeSubnets":               on(describes, (*Service).describeSubnets),
+		"DescribeRouteTables":           on(describes, (*Service).describeRouteTables),
+		"DescribeVpcEndpoints":          on(describes, (*Service).describeVPCEndpoints),
 		"DescribeSecurityGroups":        on(describes, (*Service).describeSecurityGroups),
 		"CreateSecurityGroup":           on(mutates, (*Service).createSecurityGroup),
 		"DeleteSecurityGroup":           on(mutates, (*Service).deleteSecurityGroup),

@@ -27,6 +27,11 @@ var subresources = map[string]string{
 	"list-type": "", "location": "", "delete": "",
 }
 
+// standardEncryption is what every bucket has since January 2023 without being asked: Amazon S3's own keys.
+const standardEncryption = `<?xml version="1.0" encoding="UTF-8"?>
+<ServerSideEncryptionConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Rule><ApplyServerSideEncryptionByDefault>` +
+	`<SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault><BucketKeyEnabled>false</BucketKeyEnabled></Rule></ServerSideEncryptionConfiguration>`
+
 func (s *Service) createBucket(w http.ResponseWriter, c *call) error {
 	if !bucketName.MatchString(c.bucket) || strings.Contains(c.bucket, "..") {
 		return api.Errorf("InvalidBucketName", "The specified bucket is not valid: %s: expected 3 to 63 lower-case letters, digits, hyphens and periods", c.bucket)
@@ -113,6 +118,9 @@ func (s *Service) settings(w http.ResponseWriter, c *call) error {
 	switch c.method {
 	case http.MethodGet:
 		body, ok := old.Settings[name]
+		if !ok && name == "encryption" {
+			body, ok = []byte(standardEncryption), true
+		}
 		if !ok {
 			return &api.Error{Code: subresources[name], Status: http.StatusNotFound, Message: "The bucket " + c.bucket + " has no " + name + " configuration"}
 		}
