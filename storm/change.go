@@ -24,19 +24,19 @@ type change struct {
 	all   bool         // Terminate: every server
 }
 
+// drawChange mostly grows a fleet by some servers, now and then by many, and cuts it down again.
 func drawChange(dice *rand.Rand, held ordinals.Set) change {
-	roll, size, a, b := dice.IntN(100), dice.IntN(100), dice.IntN(most), dice.IntN(8)
+	roll, size, more, many, at, run := dice.IntN(100), dice.IntN(100), 1+dice.IntN(20), 5+dice.IntN(most-5), dice.IntN(most), dice.IntN(8)
 	share := dice.Float64()
-	count := 5 + int(float64(size)/100*20)
-	if size >= 85 {
-		count = 5 + int(share*float64(most-5))
-	}
 	switch {
-	case held.Len() == 0 || held.Len() < most && roll < 50:
-		return change{count: count}
-	case roll < 70:
-		first := held.List()[a%held.Len()]
-		return change{gone: ordinals.Between(first, first+b)}
+	case held.Len() == 0, held.Len() < most && roll < 55:
+		if size >= 80 {
+			return change{count: many} // fewer than there are, perhaps: then nothing is to be done
+		}
+		return change{count: min(held.Len()+more, most)}
+	case roll < 72:
+		first := held.List()[at%held.Len()]
+		return change{gone: ordinals.Between(first, first+run)}
 	case roll < 93:
 		to := int(share * float64(held.Len()))
 		return change{to: &to}

@@ -31,6 +31,7 @@ type request struct {
 // mischief is what upstream does to a job beside submitting it, drawn before anything happens.
 type mischief struct {
 	byCLI       bool
+	priority    jobs.Priority
 	repeats     []time.Duration // submissions again, after so long
 	cancel      time.Duration   // after so long; negative: never, 0: before the submission
 	retry       bool            // when it has failed or was cancelled
@@ -41,6 +42,7 @@ type mischief struct {
 func drawMischief(dice *rand.Rand) mischief {
 	within := func(d time.Duration) time.Duration { return 1 + time.Duration(dice.Int64N(int64(d))) }
 	m := mischief{cancel: -1, cancelRetry: -1, byCLI: dice.IntN(100) < 15}
+	m.priority = []jobs.Priority{jobs.High, jobs.Normal, jobs.Normal, jobs.Normal, jobs.Low}[dice.IntN(5)]
 	if dice.IntN(100) < 35 {
 		m.repeats = append(m.repeats, within(2*time.Second), within(20*time.Second))
 	}
@@ -71,7 +73,8 @@ func (s *storm) request(text string, m mischief) (*request, error) {
 	}
 	d := documents[0]
 	r := &request{kind: d.Kind, name: d.Name, text: text, mischief: m, cancelled: map[int]bool{}, ended: map[int]jobs.State{}}
-	r.message = jobs.Message{Type: jobs.Submit, Kind: d.Kind, Name: d.Name, Region: d.Region, Spec: d.Spec, Key: fmt.Sprintf("storm-%d-%s", number, jobs.NewIncarnation())}
+	r.message = jobs.Message{Type: jobs.Submit, Kind: d.Kind, Name: d.Name, Region: d.Region, Spec: d.Spec,
+		Priority: m.priority, Key: fmt.Sprintf("storm-%d-%s", number, jobs.NewIncarnation())}
 	r.id = r.message.JobID("")
 	return r, nil
 }
@@ -136,7 +139,7 @@ func (s *storm) submit(ctx context.Context, r *request, byCLI bool) error {
 		return err
 	}
 	return insist(ctx, func() error {
-		_, err := s.Stampmill(ctx, "submit", "--key", r.message.Key, path)
+		_, err := s.Stampmill(ctx, "submit", "--key", r.message.Key, "--priority", string(r.message.Priority), path)
 		return err
 	})
 }
