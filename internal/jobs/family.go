@@ -38,7 +38,7 @@ func (s *stint) fanOut(ctx context.Context, step Step, move Move) (Move, error) 
 	if err := s.turn.encode(); err != nil {
 		return Move{}, err
 	}
-	job.Claims = 0
+	job.Claims = 1 // the one under way
 	cancel, err := s.engine.Store.Save(ctx, job, Saving{Seq: job.Seq, Fan: list})
 	if err != nil {
 		s.turn.lost = err

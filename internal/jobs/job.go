@@ -107,7 +107,7 @@ type Job struct {
 	Lease time.Time
 	// Delivery is the id of the delivery that claimed last.
 	Delivery string
-	// Claims counts claims since the last save.
+	// Claims counts claims since the last save, with the one that saved where it went on after it.
 	Claims int
 
 	// Cancel is the run that somebody asked to cancel; 0: none.

@@ -315,7 +315,7 @@ func (e *Engine) saveTurn(ctx context.Context, t *Turn) error {
 	if err := t.encode(); err != nil {
 		return err
 	}
-	t.Job.Claims = 0
+	t.Job.Claims = 1 // the one under way: what it makes from here on may get lost
 	cancel, err := e.Store.Save(ctx, t.Job, Saving{Seq: t.Job.Seq})
 	if err != nil {
 		t.lost = err
