@@ -71,7 +71,7 @@ func (b *program) provisioned(ctx context.Context, turn *jobs.Turn) (jobs.Move, 
 			return jobs.Fail("the builder %s is %s: %s", s.ID, i.State, orUnknown(i.StateReason)), nil
 		}
 	}
-	if turn.Now().Sub(s.Looked) >= consoleLook || age > limit {
+	if turn.Now().Sub(s.Looked) >= b.pace(consoleLook) || age > limit {
 		s.Looked = turn.Now()
 		console, err := b.ec2().Console(ctx, s.ID)
 		if err != nil {
