@@ -1,7 +1,7 @@
 // Command mutants shows that the checks can fail: it puts small bugs into the code, one at a time, and each must make a test
 // fail.
 //
-//	go run ./mutants [-run regexp] [-list]
+//	go run ./mutants [-run regexp] [-list] [-quick]
 //
 // A mutant is data: what it breaks, which text becomes which, and the tests that should notice. The text must stand in its
 // file exactly once, so that a mutant cannot rot: code that changes under it is an error here and in this package's tests.
