@@ -23,9 +23,7 @@ func TestACancelledBakeLeavesNothing(t *testing.T) {
 				m.playBuilder(id)
 			}
 			m.waits(id, step)
-			if len(m.everLaunched()) != 1 {
-				t.Error("it had launched no builder yet")
-			}
+			m.until("the builder", func() bool { return len(m.everLaunched()) == 1 })
 			m.do("cancel", id)
 			m.ended(exitCancelled, id)
 			m.leaves(0, 0)

@@ -3,7 +3,7 @@ package integration
 import (
 	"fmt"
 	"slices"
-	"testing"
+	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -19,7 +19,9 @@ const (
 	noTokens       = "EC2 ignores client tokens: the same token launches again, and there is no client-token filter"
 	noAgent        = "no server has an agent: DescribeInstanceInformation is missing, and SendCommand succeeds without running anything"
 	noServers      = "its servers are records: nothing runs on them, and they have no console"
-	noSnapshotTags = "CreateImage ignores the snapshots' tags, and DeregisterImage leaves snapshots behind"
+	noLaunchIndex  = "DescribeInstances says of every server that its launch index is 0"
+	noReferences   = "EC2 has no DescribeImageReferences, which says what still uses an AMI"
+	noSnapshotTags = "CreateImage refuses the snapshots' tags, and DeregisterImage leaves snapshots behind"
 )
 
 // everyFault is a fault that both moto and LocalStack, whose EC2 is moto's, have.
@@ -27,23 +29,35 @@ func everyFault(fault string) map[string]string {
 	return map[string]string{localstack: fault, independent: fault}
 }
 
-// amazonLinux is a Linux AMI that every endpoint has; the spec names it by owner and name.
-const amazonLinux = `{newest: {owner: amazon, name: "al20*-x86_64", architecture: x86_64}}`
+// amazonLinux stands in documents for an AMI of the endpoint's.
+const amazonLinux = "AMAZON_LINUX"
 
 // own is the suite's own account and region.
 func (m *mill) own() jobs.Target { return jobs.Target{} }
 
 func (m *mill) aws() *clients.Regional { return m.Clients.For(m.own()) }
 
+// base is an Amazon Linux AMI of the endpoint's, once somebody looked.
+var base struct {
+	sync.Mutex
+	id string
+}
+
 // ami is the id of an Amazon Linux AMI of the endpoint.
 func (m *mill) ami() string {
 	m.t.Helper()
+	base.Lock()
+	defer base.Unlock()
+	if base.id != "" {
+		return base.id
+	}
 	out, err := m.aws().EC2.DescribeImages(m.t.Context(), &ec2.DescribeImagesInput{Owners: []string{"amazon"},
 		Filters: []types.Filter{filter("name", "al20*-x86_64"), filter("state", "available")}})
 	if err != nil || len(out.Images) == 0 {
 		m.t.Fatalf("no Amazon Linux on the endpoint: %v", err)
 	}
-	return aws.ToString(out.Images[0].ImageId)
+	base.id = aws.ToString(out.Images[0].ImageId)
+	return base.id
 }
 
 func filter(name string, values ...string) types.Filter {
@@ -162,21 +176,4 @@ func (m *mill) playBuilder(id string) {
 		}
 		return true
 	})
-}
-
-// address is where the endpoint has a service.
-func address(t *testing.T, service string) string {
-	t.Helper()
-	settings := map[string]string{}
-	for _, setting := range environment() {
-		name, value := cut(setting)
-		settings[name] = value
-	}
-	for _, name := range []string{"AWS_ENDPOINT_URL_" + service, "AWS_ENDPOINT_URL"} {
-		if settings[name] != "" {
-			return settings[name]
-		}
-	}
-	t.Fatalf("the environment does not say where %s is", service)
-	return ""
 }

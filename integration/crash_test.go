@@ -35,11 +35,16 @@ func (m *mill) held(i *intermediary, w *worker) {
 	})
 }
 
+// deathsBeforeALaunch are those after which the next worker has to look by its token for the server that there may be.
+var deathsBeforeALaunch = map[string]call{
+	"when its job is in the table":   {service: "DYNAMODB", action: "PutItem", words: []string{"bake-web"}},
+	"before the builder is launched": {service: "EC2", action: "RunInstances", before: true},
+	"when the builder is launched":   {service: "EC2", action: "RunInstances"},
+}
+
 // Each row is a place where a worker dies in a bake. What it left is taken over by another one, which makes nothing twice.
 var deaths = map[string]call{
 	"before its job is in the table":     {service: "DYNAMODB", action: "PutItem", words: []string{"bake-web"}, before: true},
-	"when its job is in the table":       {service: "DYNAMODB", action: "PutItem", words: []string{"bake-web"}},
-	"before the builder is launched":     {service: "EC2", action: "RunInstances", before: true},
 	"before the next message is sent":    {service: "SQS", action: "SendMessageBatch", before: true},
 	"when the next message is sent":      {service: "SQS", action: "SendMessageBatch"},
 	"before a message is deleted":        {service: "SQS", action: "DeleteMessageBatch", before: true},
@@ -53,6 +58,16 @@ var deaths = map[string]call{
 
 func TestABakeOutlivesItsWorker(t *testing.T) {
 	t.Parallel()
+	outlives(t, deaths)
+}
+
+func TestABakeOutlivesItsWorkerBeforeAndAtALaunch(t *testing.T) {
+	t.Parallel()
+	unserved(t, everyFault(noTokens))
+	outlives(t, deathsBeforeALaunch)
+}
+
+func outlives(t *testing.T, deaths map[string]call) {
 	for name, c := range deaths {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -54,19 +54,23 @@ func (m *mill) open() *mill {
 	return m
 }
 
-// Times of the suite's workers: short, so that a job whose worker died goes on soon.
-const (
-	lease      = 4 * time.Second
-	visibility = 6 * time.Second
-)
+// times are those of the suite's workers: short, so that a job whose worker died goes on soon. A call may take a bit less
+// than half a lease, and moto answers slowly when it is asked much.
+func times() (lease, visibility time.Duration) {
+	if endpointName() == embedded {
+		return 4 * time.Second, 6 * time.Second
+	}
+	return 9 * time.Second, 12 * time.Second
+}
 
 // work starts a worker; settings (NAME=VALUE) go over the suite's own.
 func (m *mill) work(settings ...string) *worker {
 	m.t.Helper()
 	m.workers++
+	lease, visibility := times()
 	common := []string{"STAMPMILL_LEASE=" + lease.String(), "STAMPMILL_VISIBILITY=" + visibility.String(), "STAMPMILL_POLL=1s",
 		"STAMPMILL_SWEEP_INTERVAL=1s", "STAMPMILL_SLOTS=8", "STAMPMILL_PACE=60", "STAMPMILL_HEALTH=", "STAMPMILL_LOG_LEVEL=debug"}
-	return startWorker(m.t, fmt.Sprintf("worker-%d", m.workers), m.folder, slices.Concat(m.settings, common, settings))
+	return startWorker(m.t, fmt.Sprintf("worker-%d", m.workers), m.folder, slices.Concat(m.settings, common, mended(m.t), settings))
 }
 
 // stampmill carries out a command line on this installation.
@@ -115,6 +119,9 @@ func (m *mill) file(document string) string {
 // submit submits the documents and gives their jobs' ids, in their order.
 func (m *mill) submit(documents string, arguments ...string) []string {
 	m.t.Helper()
+	if strings.Contains(documents, amazonLinux) {
+		documents = strings.ReplaceAll(documents, amazonLinux, m.ami())
+	}
 	path := filepath.Join(m.folder, m.file(documents))
 	return strings.Fields(m.do(append([]string{"submit", path}, arguments...)...))
 }
