@@ -53,16 +53,22 @@ func (s Story) run(ctx context.Context, r *Rig, line *Line) ([]string, error) {
 	}
 	over, second, left := make(chan struct{}), make(chan error, 1), make(chan struct{})
 	defer func() { close(over); <-left }()
-	go func() { // the second worker comes when the first has died or stands still
+	go func() { // the next worker comes when the one before has died or stands still
 		defer close(left)
-		select {
-		case <-first.Gone():
-		case <-first.Frozen():
-		case <-over:
-			return
+		for before := first; ; {
+			select {
+			case <-before.Gone():
+			case <-before.Frozen():
+			case <-over:
+				return
+			}
+			next, err := r.Start(before.Next)
+			if err != nil {
+				second <- err
+				return
+			}
+			before = next
 		}
-		_, err := r.Start(nil)
-		second <- err
 	}()
 	if s.Meanwhile != nil {
 		beside, cancel := context.WithCancel(ctx)

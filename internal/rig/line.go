@@ -31,6 +31,8 @@ type Line struct {
 	// effect: LateFor later.
 	LateAt  int
 	LateFor time.Duration
+	// Next is the line of the worker that follows in a Story when this one has died; nil: a worker that nothing befalls.
+	Next *Line
 	// Fate, if not nil, says what befalls each call, whether or not it counts.
 	Fate func(call string, request *http.Request) Fate
 	// Key is the access key id that the worker signs with, by which the endpoint tells workers apart; empty: all workers' own.
