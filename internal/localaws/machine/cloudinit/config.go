@@ -7,6 +7,8 @@ import (
 	"sync"
 
 	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/lexer"
+	"github.com/goccy/go-yaml/token"
 )
 
 // CloudConfig is the part of cloud-config that the servers understand. Other keys are ignored, as unknown ones are by
@@ -48,6 +50,9 @@ func ParseConfig(text string) (*CloudConfig, error) {
 	if known, ok := configs.byText[text]; ok {
 		return known, nil
 	}
+	if err := bounded(text); err != nil {
+		return nil, err
+	}
 	var c CloudConfig
 	if err := yaml.Unmarshal([]byte(text), &c); err != nil {
 		return nil, fmt.Errorf("the cloud-config is not valid YAML: %s", yaml.FormatError(err, false, false))
@@ -57,6 +62,42 @@ func ParseConfig(text string) (*CloudConfig, error) {
 	}
 	configs.byText[text] = &c
 	return &c, nil
+}
+
+// maxNesting is how deep a cloud-config may be nested, maxAliases how many aliases it may use: each of them repeats what
+// it names, which may hold aliases again.
+const (
+	maxNesting = 64
+	maxAliases = 16
+)
+
+// bounded refuses what would take the decoder, which is recursive, too deep or too long.
+func bounded(text string) error {
+	flow, blocks, aliases := 0, 0, 0
+	line := -1
+	for _, t := range lexer.Tokenize(text) {
+		switch t.Type {
+		case token.MappingStartType, token.SequenceStartType:
+			flow++
+		case token.MappingEndType, token.SequenceEndType:
+			flow = max(flow-1, 0)
+		case token.AliasType:
+			aliases++
+		}
+		if t.Position.Line != line {
+			line, blocks = t.Position.Line, 0
+		}
+		if t.Type == token.SequenceEntryType || t.Type == token.MappingKeyType || t.Type == token.MappingValueType || t.Type == token.TagType {
+			blocks++
+		}
+		if flow > maxNesting || flow == 0 && blocks > maxNesting || t.Position.Column > 16*maxNesting && flow == 0 && blocks > 0 && t.Type == token.MappingValueType {
+			return fmt.Errorf("the cloud-config is nested deeper than %d", maxNesting)
+		}
+		if aliases > maxAliases {
+			return fmt.Errorf("the cloud-config has more than %d aliases", maxAliases)
+		}
+	}
+	return nil
 }
 
 // Decoded is the file's content without its encoding.

@@ -36,7 +36,12 @@ type Part struct {
 	Err error
 }
 
-const maxUnpacked = 4 << 20
+const (
+	// maxUnpacked bounds what one part is unpacked to, maxParts how many there are and maxTogether all of them, in bytes.
+	maxUnpacked = 4 << 20
+	maxParts    = 200
+	maxTogether = 16 << 20
+)
 
 // Parts takes user data apart. Jinja parts are rendered with the data.
 func Parts(userData []byte, data Data) []Part {
@@ -133,6 +138,13 @@ func splitMIME(text string, depth int) ([]Part, error) {
 			return nil, err
 		}
 		parts = append(parts, more...)
+		size := 0
+		for _, part := range parts {
+			size += len(part.Content)
+		}
+		if len(parts) > maxParts || size > maxTogether {
+			return nil, fmt.Errorf("expected at most %d parts of together %d MiB", maxParts, maxTogether>>20)
+		}
 	}
 }
 
@@ -164,5 +176,9 @@ func gunzip(content []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return io.ReadAll(io.LimitReader(reader, maxUnpacked))
+	plain, err := io.ReadAll(io.LimitReader(reader, maxUnpacked+1))
+	if err == nil && len(plain) > maxUnpacked {
+		err = fmt.Errorf("it grows over %d MiB", maxUnpacked>>20)
+	}
+	return plain, err
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/stampmill/stampmill/internal/localaws/machine/shell"
 )
 
-func awkProgram(_ context.Context, p *shell.Process) int {
+func awkProgram(ctx context.Context, p *shell.Process) int {
 	o, ok := parseArgs(p, "F:field-separator v:assign f:file", p.Args[1:], false)
 	if !ok {
 		return 2
@@ -29,7 +29,7 @@ func awkProgram(_ context.Context, p *shell.Process) int {
 		p.Errorf("%v", err)
 		return 2
 	}
-	run := awk.Run{Separator: o.last("F", " "), Assign: o.values["v"], Out: p.Out, Env: p.Env}
+	run := awk.Run{Separator: o.last("F", " "), Assign: o.values["v"], Out: p.Out, Env: p.Env, Context: ctx}
 	var input []byte
 	code := 0
 	if program.ReadsInput() {

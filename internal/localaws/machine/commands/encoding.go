@@ -18,6 +18,7 @@ import (
 	"io/fs"
 	"path"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/stampmill/stampmill/internal/localaws/machine/files"
@@ -112,8 +113,15 @@ func unzip(data []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return io.ReadAll(r)
+	data, err = io.ReadAll(io.LimitReader(r, maxUnpacked+1))
+	if err == nil && len(data) > maxUnpacked {
+		err = syscall.EFBIG
+	}
+	return data, err
 }
+
+// maxUnpacked bounds what a compressed file grows to, in bytes.
+const maxUnpacked = 64 << 20
 
 func gzipProgram(_ context.Context, p *shell.Process) int {
 	o, ok := parse(p, "d,decompress c,stdout f,force k,keep n,no-name 1 9 q v t")
@@ -323,7 +331,7 @@ func extract(p *shell.Process, h *tar.Header, r io.Reader, target string) error 
 	case tar.TypeSymlink:
 		n.Mode, n.Data = fs.ModeSymlink|0o777, []byte(h.Linkname)
 	default:
-		data, err := io.ReadAll(r)
+		data, err := io.ReadAll(io.LimitReader(r, maxUnpacked))
 		if err != nil {
 			return err
 		}

@@ -12,6 +12,9 @@ import (
 	"time"
 )
 
+// maxFile bounds a file that is written, in bytes: its content is in memory.
+const maxFile = 64 << 20
+
 // File is an open file. It is safe for concurrent use.
 type File struct {
 	mu     sync.Mutex
@@ -100,7 +103,14 @@ func (f *File) Write(b []byte) (int, error) {
 	case f.flag&(os.O_WRONLY|os.O_RDWR) == 0:
 		return 0, syscall.EBADF
 	}
+	if f.offset+int64(len(b)) > maxFile {
+		return 0, syscall.EFBIG
+	}
+	tooLarge := false
 	err := f.place.disk.Change(f.place.inner, func(n *Node) {
+		if tooLarge = len(n.Data)+len(b) > maxFile && f.flag&os.O_APPEND != 0; tooLarge {
+			return
+		}
 		n.ModTime = time.Now()
 		if f.flag&os.O_APPEND != 0 || f.offset == int64(len(n.Data)) {
 			n.Data = append(n.Data, b...)
@@ -121,6 +131,9 @@ func (f *File) Write(b []byte) (int, error) {
 	}
 	if err != nil {
 		return 0, err
+	}
+	if tooLarge {
+		return 0, syscall.EFBIG
 	}
 	return len(b), nil
 }

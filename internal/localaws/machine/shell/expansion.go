@@ -92,7 +92,7 @@ func (s *shell) commandSubstitution(w io.Writer, cs *syntax.CmdSubst) error {
 	if !s.posix {
 		delete(sub.options, 'e')
 	}
-	sub.fds.set(1, Writing(&lockedWriter{w: w}))
+	sub.fds.set(1, Writing(&lockedWriter{w: &limited{w, mostText}}))
 	s.substCode = sub.runSub(func() { sub.statements(cs.Stmts) })
 	s.substRan = true
 	s.status = s.substCode

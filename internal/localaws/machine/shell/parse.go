@@ -39,6 +39,9 @@ func parse(text string) script {
 		return known
 	}
 	var s script
+	if s.err = parsable(text); s.err != nil {
+		return s
+	}
 	for statement, err := range syntax.NewParser().StmtsSeq(strings.NewReader(text)) {
 		if err != nil {
 			s.err = err

@@ -75,7 +75,7 @@ func (p *Process) ReadFile(name string) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		return io.ReadAll(f)
+		return io.ReadAll(&bounded{Reader: f})
 	}
 	return p.Files().ReadFile(p.Path(name))
 }
@@ -124,9 +124,9 @@ func (p *Process) onSignal(f func(int) bool) {
 }
 
 func (p *Process) attach(ctx context.Context) {
-	p.In = reader{ctx, p.Descriptors[0]}
+	p.In = &bounded{Reader: reader{ctx, p.Descriptors[0]}, system: p.System}
 	broken := func() { p.cancel(killed(int(syscall.SIGPIPE))) }
-	p.Out = writer{ctx, p.Descriptors[1], broken}
+	p.Out = charged{writer{ctx, p.Descriptors[1], broken}, p.System}
 	p.Err = writer{ctx, p.Descriptors[2], broken}
 }
 

@@ -110,7 +110,7 @@ func mapfile(s *shell, args []string) int {
 			name = arg
 		}
 	}
-	data, err := io.ReadAll(reader{s.ctx, s.fds[0]})
+	data, err := io.ReadAll(&bounded{Reader: reader{s.ctx, s.fds[0]}})
 	if err != nil {
 		s.complain("%s: %s", args[0], reason(err))
 		return 1

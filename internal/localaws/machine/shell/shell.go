@@ -64,11 +64,13 @@ type shell struct {
 
 	jobs    []*job
 	lastJob int
-	tails   []chan struct{} // process substitutions to wait for at the end
-	opened  []int           // descriptors of process substitutions in the current command
-	optind  int
-	optChar int
-	random  uint32
+	// expandedText is how many bytes of variables the current command has expanded.
+	expandedText int
+	tails        []chan struct{} // process substitutions to wait for at the end
+	opened       []int           // descriptors of process substitutions in the current command
+	optind       int
+	optChar      int
+	random       uint32
 }
 
 // flow says why statements are being left.
@@ -126,6 +128,13 @@ func runScript(ctx context.Context, p *Process, name, text string, args []string
 
 // runText executes a script as far as it can be parsed, as a shell that reads its script line by line does.
 func (s *shell) runText(text string) {
+	if s.level >= maxLevel {
+		s.complain("maximum nesting level exceeded")
+		s.status, s.flow = 1, flowExit
+		return
+	}
+	s.level++
+	defer func() { s.level-- }()
 	script := parse(text)
 	s.statements(script.statements)
 	if script.err == nil || s.flow != flowNone || s.ctx.Err() != nil {
@@ -189,8 +198,14 @@ func (sub *shell) runSub(run func()) int {
 
 // background starts f as a process of its own in a subshell.
 func (s *shell) background(args []string, f func(*shell)) *job {
-	sub := s.subshell()
 	j := &job{done: make(chan struct{})}
+	if s.system.crowded() {
+		s.complain("fork: Resource temporarily unavailable")
+		j.status = 254
+		close(j.done)
+		return j
+	}
+	sub := s.subshell()
 	p, ctx := s.system.begin(s.ctx, &Process{Args: args, Env: s.process.Env, Dir: s.dir, Descriptors: sub.fds, Parent: s.process.PID})
 	sub.ctx, sub.process, j.pid = ctx, p, p.PID
 	p.onSignal(sub.trapSignal)

@@ -15,7 +15,10 @@ import (
 func (s *shell) stopped() bool {
 	if s.ctx.Err() != nil {
 		s.flow = flowExit
+	} else if !s.system.step() {
+		s.flow, s.status = flowExit, 137
 	}
+	s.expandedText = 0
 	return s.flow != flowNone || s.options['n']
 }
 

@@ -22,6 +22,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/stampmill/stampmill/internal/localaws/machine/files"
@@ -37,12 +38,16 @@ type System struct {
 	Programs map[string]Program
 	// Speed divides how long sleep takes.
 	Speed float64
+	// MaxSteps is how many commands and rounds of loops the scripts of this boot have; 0: more than any honest one needs.
+	MaxSteps int64
 	// Server is for programs that administer the server.
 	Server any
 
 	mu        sync.Mutex
 	processes map[int]*Process
 	lastPID   int
+	steps     atomic.Int64
+	bytes     atomic.Int64
 	running   sync.WaitGroup
 	locks     locks
 }
@@ -61,6 +66,10 @@ func (s *System) Exec(ctx context.Context, spec *Process) int {
 	if code != 0 {
 		fmt.Fprintf(spec.stderr(ctx), "%s%s: %s\n", spec.Complain, spec.Args[0], message)
 		return code
+	}
+	if s.crowded() {
+		fmt.Fprintf(spec.stderr(ctx), "%sfork: Resource temporarily unavailable\n", spec.Complain)
+		return 254
 	}
 	p, ctx := s.begin(ctx, spec)
 	defer s.end(p)

@@ -91,7 +91,9 @@ func text(value string) expand.Variable {
 	return expand.Variable{Set: true, Kind: expand.String, Str: value}
 }
 
-func (e environ) Get(name string) expand.Variable {
+func (e environ) Get(name string) expand.Variable { return e.s.expanding(e.get(name)) }
+
+func (e environ) get(name string) expand.Variable {
 	s := e.s
 	switch name {
 	case "#":

@@ -3,8 +3,11 @@
 package awk
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"strconv"
 	"strings"
 )
@@ -30,7 +33,24 @@ type Run struct {
 	Assign    []string // name=value
 	Out       io.Writer
 	Env       map[string]string
+	// Context ends the program; nil: it ends by itself.
+	Context context.Context
+	// MaxSteps is how many statements and operations it has; 0: more than any honest one needs.
+	MaxSteps int
 }
+
+const (
+	mostSteps = 50_000_000
+	// mostText is how long a text may be, in bytes, and mostElements how many elements all arrays have together.
+	mostText     = 16 << 20
+	mostElements = 1_000_000
+)
+
+var (
+	errSteps    = errors.New("the program takes more steps than this awk allows")
+	errText     = errors.New("a text is longer than this awk allows")
+	errElements = errors.New("the arrays are larger than this awk allows")
+)
 
 // value is a string, a number, or text from the input that counts as a number if it looks like one.
 type value struct {
@@ -103,6 +123,27 @@ type machine struct {
 	fields []string // the line is 0
 	active map[int]bool
 	code   int
+
+	ctx      context.Context
+	left     int // steps
+	elements int
+}
+
+// step counts one statement or operation.
+func (m *machine) step() {
+	if m.left--; m.left < 0 {
+		panic(errSteps)
+	}
+	if m.left%1024 == 0 && m.ctx != nil && m.ctx.Err() != nil {
+		panic(m.ctx.Err())
+	}
+}
+
+// fits refuses a text that grows without end.
+func fits(size int) {
+	if size > mostText {
+		panic(errText)
+	}
 }
 
 // control leaves statements: next, exit, break, continue.
@@ -113,7 +154,10 @@ func (c control) Error() string { return string(c) }
 // Execute runs the program on the input and returns its exit code.
 func (r Run) Execute(p *Program, input string) (code int, err error) {
 	m := &machine{out: r.Out, vars: map[string]value{"FS": text(" "), "OFS": text(" "), "ORS": text("\n"), "NR": number(0), "SUBSEP": text("\x1c")},
-		arrays: map[string]map[string]value{"ENVIRON": {}}, fields: []string{""}, active: map[int]bool{}}
+		arrays: map[string]map[string]value{"ENVIRON": {}}, fields: []string{""}, active: map[int]bool{}, ctx: r.Context, left: r.MaxSteps}
+	if m.left == 0 {
+		m.left = mostSteps
+	}
 	m.vars["FS"] = text(unescape(r.Separator))
 	for name, v := range r.Env {
 		m.arrays["ENVIRON"][name] = fromInput(v)
@@ -123,8 +167,14 @@ func (r Run) Execute(p *Program, input string) (code int, err error) {
 		m.vars[name] = fromInput(unescape(v))
 	}
 	defer func() {
-		if problem, ok := recover().(error); ok {
+		switch problem := recover().(type) {
+		case nil:
+		case runtime.Error:
+			panic(problem)
+		case error:
 			err = problem
+		default:
+			panic(problem)
 		}
 	}()
 	exited := m.list(p.begin) == control("exit")

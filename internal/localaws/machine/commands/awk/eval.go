@@ -19,6 +19,7 @@ func compile(expr string) *regexp.Regexp {
 }
 
 func (m *machine) statement(n *node) error {
+	m.step()
 	switch n.op {
 	case "block":
 		return m.list(n.args)
@@ -55,11 +56,14 @@ func (m *machine) statement(n *node) error {
 			}
 		}
 	case "delete":
+		array := m.array(n.text)
+		before := len(array)
 		if len(n.args) == 0 {
-			clear(m.array(n.text))
+			clear(array)
 		} else {
-			delete(m.array(n.text), m.eval(n.args[0]).String())
+			delete(array, m.eval(n.args[0]).String())
 		}
+		m.elements -= before - len(array)
 	case "exit":
 		if len(n.args) > 0 {
 			m.code = int(m.eval(n.args[0]).float())
@@ -97,6 +101,15 @@ func (m *machine) array(name string) map[string]value {
 	return a
 }
 
+func (m *machine) put(array map[string]value, key string, v value) {
+	if _, ok := array[key]; !ok {
+		if m.elements++; m.elements > mostElements {
+			panic(errElements)
+		}
+	}
+	array[key] = v
+}
+
 func (m *machine) strings(list []*node) []string {
 	out := make([]string, len(list))
 	for i, n := range list {
@@ -106,6 +119,7 @@ func (m *machine) strings(list []*node) []string {
 }
 
 func (m *machine) eval(n *node) value {
+	m.step()
 	switch n.op {
 	case "number":
 		return number(text(n.text).float())
@@ -164,7 +178,9 @@ func (m *machine) eval(n *node) value {
 func (m *machine) operate(op string, a, b value) value {
 	switch op {
 	case "concat":
-		return text(a.String() + b.String())
+		left, right := a.String(), b.String()
+		fits(len(left) + len(right))
+		return text(left + right)
 	case "+":
 		return number(a.float() + b.float())
 	case "-":
@@ -205,7 +221,7 @@ func (m *machine) assign(to *node, v value) value {
 			m.join()
 		}
 	case "element":
-		m.array(to.text)[m.eval(to.args[0]).String()] = v
+		m.put(m.array(to.text), m.eval(to.args[0]).String(), v)
 	case "field":
 		i := int(m.eval(to.args[0]).float())
 		if i == 0 {
@@ -260,6 +276,7 @@ func (m *machine) format(args []*node) string {
 			end++
 		}
 		spec := layout[i:end]
+		fits(out.Len())
 		switch verb := layout[end]; verb {
 		case '%':
 			out.WriteByte('%')

@@ -70,9 +70,10 @@ func split(m *machine, args []*node) value {
 	}
 	parts := splitBy(m.eval(args[0]).String(), separator)
 	array := m.array(args[1].text)
+	m.elements -= len(array)
 	clear(array)
 	for i, part := range parts {
-		array[strconv.Itoa(i+1)] = fromInput(part)
+		m.put(array, strconv.Itoa(i+1), fromInput(part))
 	}
 	return number(float64(len(parts)))
 }
@@ -87,13 +88,18 @@ func (m *machine) replace(args []*node, limit int) value {
 		target = args[2]
 	}
 	re, with := m.pattern(args[0]), m.argument(args, 1).String()
-	count := 0
+	count, size := 0, 0
 	replaced := re.ReplaceAllStringFunc(m.eval(target).String(), func(found string) string {
 		if limit >= 0 && count >= limit {
 			return found
 		}
 		count++
-		return strings.NewReplacer(`\&`, "&", "&", found).Replace(with)
+		m.step()
+		fits(strings.Count(with, "&")*len(found) + len(with))
+		put := strings.NewReplacer(`\&`, "&", "&", found).Replace(with)
+		size += len(put)
+		fits(size)
+		return put
 	})
 	if count > 0 {
 		m.assign(target, text(replaced))

@@ -18,6 +18,18 @@ type parser struct {
 	tokens  []token
 	at      int
 	inPrint bool // ">" ends an expression of print
+	depth   int  // of statements and expressions in each other
+}
+
+// maxDepth keeps a program from exhausting the stack.
+const maxDepth = 500
+
+// enter counts one level down; what it gives counts it up again.
+func (p *parser) enter() func() {
+	if p.depth++; p.depth > maxDepth {
+		p.fail("nested deeper than %d", maxDepth)
+	}
+	return func() { p.depth-- }
 }
 
 // Parse reads a program.
@@ -27,8 +39,12 @@ func Parse(source string) (p *Program, err error) {
 		return nil, err
 	}
 	defer func() {
-		if problem, ok := recover().(syntaxError); ok {
+		switch problem := recover().(type) {
+		case nil:
+		case syntaxError:
 			p, err = nil, problem
+		default:
+			panic(problem)
 		}
 	}()
 	ps := &parser{tokens: tokens}
@@ -122,6 +138,7 @@ func (p *parser) skipLines() {
 }
 
 func (p *parser) statement() *node {
+	defer p.enter()()
 	switch {
 	case p.is("{"):
 		return p.block()
@@ -182,7 +199,10 @@ func (p *parser) name() string {
 
 func (p *parser) index() *node {
 	n := p.expression()
-	for p.take(",") {
+	for links := 0; p.take(","); links++ {
+		if links > maxDepth {
+			p.fail("an index of more than %d parts", maxDepth)
+		}
 		n = &node{op: "concat", args: []*node{{op: "concat", args: []*node{n, {op: "name", text: "SUBSEP"}}}, p.expression()}}
 	}
 	p.expect("]")
@@ -234,6 +254,7 @@ func (p *parser) output() *node {
 func (p *parser) expression() *node { return p.ternary() }
 
 func (p *parser) ternary() *node {
+	defer p.enter()()
 	n := p.binary(0)
 	if p.take("?") {
 		yes := p.ternary()
@@ -261,7 +282,10 @@ func (p *parser) binary(level int) *node {
 		return p.unary()
 	}
 	n := p.binary(level + 1)
-	for {
+	for links := 0; ; links++ {
+		if links > 20*maxDepth {
+			p.fail("an expression of more than %d operators", 20*maxDepth)
+		}
 		op := ""
 		for _, candidate := range levels[level] {
 			if p.is(candidate) && !(candidate == ">" && p.inPrint) {
@@ -296,6 +320,7 @@ func (p *parser) startsValue() bool {
 }
 
 func (p *parser) unary() *node {
+	defer p.enter()()
 	switch {
 	case p.take("!"):
 		return &node{op: "!", args: []*node{p.unary()}}
@@ -323,6 +348,7 @@ func (p *parser) primary() *node {
 	case t.kind == "number" || t.kind == "string" || t.kind == "regex":
 		return &node{op: t.kind, text: t.text}
 	case t.text == "$":
+		defer p.enter()()
 		return &node{op: "field", args: []*node{p.increment()}}
 	case t.text == "(":
 		return p.group()
