@@ -56,7 +56,12 @@ func (t *termination) Plan(ctx context.Context, before jobs.Foreseen) (jobs.Plan
 	if err != nil {
 		return plan, err
 	}
-	d.Servers, d.Chosen = len(servers), t.spec.choice(servers)
+	t.progress.Target = fleet.Target
+	states, err := t.states(ctx, servers)
+	if err != nil {
+		return plan, err
+	}
+	d.Servers, d.Chosen = len(servers), t.spec.choice(servers, states)
 	d.Left = d.Servers - d.Chosen.Len()
 	t.sayFleet(&plan, fleet, d)
 	t.sayChosen(&plan, servers, &d)

@@ -128,40 +128,73 @@ func (t *termination) gone(ctx context.Context, turn *jobs.Turn) (jobs.Move, err
 	if err != nil {
 		return jobs.Move{}, err
 	}
-	states, err := t.states(ctx, servers)
+	left, err := t.see(ctx, turn, servers, t.progress.Chosen)
 	if err != nil {
 		return jobs.Move{}, err
+	}
+	if left > 0 {
+		return jobs.Wait(5*time.Second, "%d servers to be terminated", left), nil
+	}
+	t.progress.Gone = t.progress.Chosen
+	return jobs.Done(), nil
+}
+
+// forget sees the servers gone that EC2 was asked to terminate before the cancel, or that go all the same: of a call whose
+// answer was lost, EC2 knows more than the progress.
+func (t *termination) forget(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
+	if !t.progress.Owned || t.progress.Chosen.Empty() {
+		return jobs.Done(), nil
+	}
+	servers, err := t.chosen(ctx)
+	if err != nil {
+		return jobs.Move{}, err
+	}
+	left, err := t.see(ctx, turn, servers, t.progress.Sent)
+	if err != nil {
+		return jobs.Move{}, err
+	}
+	if left > 0 {
+		return jobs.Wait(5*time.Second, "%d servers to be terminated", left), nil
+	}
+	return jobs.Done(), nil
+}
+
+// see forgets the servers that EC2 says are terminated, and tells how many are still on their way. Those of doomed that are
+// not are asked for again: EC2 did not know them, or somebody's stop came between.
+func (t *termination) see(ctx context.Context, turn *jobs.Turn, servers []ledger.Server, doomed ordinals.Set) (left int, err error) {
+	states, err := t.states(ctx, servers)
+	if err != nil {
+		return 0, err
 	}
 	var finished []int
 	var again []string
 	for _, server := range servers {
 		state, seen := states[server.InstanceID]
 		switch {
-		case server.InstanceID == "", state == "terminated", !seen && turn.Now().Sub(server.Launched) >= jobs.PropagationLimit:
+		case state == "terminated", doomed.Has(server.Ordinal) && (server.InstanceID == "" || !seen && turn.Now().Sub(server.Launched) >= jobs.PropagationLimit):
 			finished = append(finished, server.Ordinal)
-		case state != "shutting-down":
-			again = append(again, server.InstanceID) // EC2 did not know it, or somebody's stop came between
+		case state == "shutting-down":
+			left++
+		case doomed.Has(server.Ordinal):
+			left++
+			again = append(again, server.InstanceID)
 		}
 	}
 	if len(finished) > 0 {
 		if err := t.Ledger.DeleteServers(ctx, turn.Guard(), t.spec.Fleet, finished); err != nil {
-			return jobs.Move{}, err
+			return 0, err
 		}
 		t.progress.Gone = t.progress.Gone.Plus(ordinals.Of(finished...))
 		t.progress.Left -= len(finished)
 		if err := turn.Save(ctx); err != nil {
-			return jobs.Move{}, err
+			return 0, err
 		}
 	}
-	if left := len(servers) - len(finished); left > 0 {
-		err := inChunks(again, terminateSize, func(ids []string) error { return t.EC2(t.progress.Target).Terminate(ctx, ids...) })
-		if err != nil && !jobs.IsClass(err, jobs.NotFound) {
-			return jobs.Move{}, err
-		}
-		return jobs.Wait(5*time.Second, "%d servers to be terminated", left), nil
+	err = inChunks(again, terminateSize, func(ids []string) error { return t.EC2(t.progress.Target).Terminate(ctx, ids...) })
+	if err != nil && !jobs.IsClass(err, jobs.NotFound) {
+		return 0, err
 	}
-	t.progress.Gone = t.progress.Chosen
-	return jobs.Done(), nil
+	return left, nil
 }
 
 func (t *termination) states(ctx context.Context, servers []ledger.Server) (map[string]string, error) {

@@ -141,9 +141,9 @@ func (t *termination) Steps() []jobs.Step {
 	}, t.notification()...)
 }
 
-// Undo takes the marks back and gives the fleet up; what is terminated stays so.
+// Undo forgets what is terminated, which stays so, takes the other marks back and gives the fleet up.
 func (t *termination) Undo() []jobs.Step {
-	return append([]jobs.Step{{Name: "unmark", Do: t.unmark}, {Name: "release", Do: t.leave}}, t.notification()...)
+	return append([]jobs.Step{{Name: "forget", Do: t.forget}, {Name: "unmark", Do: t.unmark}, {Name: "release", Do: t.leave}}, t.notification()...)
 }
 
 func (t *termination) notification() []jobs.Step {
@@ -186,14 +186,19 @@ func (t *termination) own(ctx context.Context, turn *jobs.Turn) (jobs.Move, erro
 	return jobs.Done(), nil
 }
 
-// choose fixes which servers go, and marks them.
+// choose fixes which servers go, and marks them. Those that EC2 says are gone go in any case, and do not count among those
+// that stay.
 func (t *termination) choose(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
 	servers, err := t.Ledger.Servers(ctx, t.spec.Fleet)
 	if err != nil {
 		return jobs.Move{}, err
 	}
 	if !t.progress.Planned {
-		t.progress.Chosen, t.progress.Planned = t.spec.choice(servers), true
+		states, err := t.states(ctx, servers)
+		if err != nil {
+			return jobs.Move{}, err
+		}
+		t.progress.Chosen, t.progress.Planned = t.spec.choice(servers, states), true
 		t.progress.Left = len(servers)
 		turn.Note("%d of %d servers go: %s", t.progress.Chosen.Len(), len(servers), t.progress.Chosen)
 		if err := turn.Save(ctx); err != nil {
@@ -215,19 +220,24 @@ func (t *termination) choose(ctx context.Context, turn *jobs.Turn) (jobs.Move, e
 	return jobs.Done(), nil
 }
 
-// choice is the ordinals that the spec means, of those that have servers.
-func (s Spec) choice(servers []ledger.Server) ordinals.Set {
-	held := make([]int, len(servers))
-	for i, server := range servers {
-		held[i] = server.Ordinal
+// choice is the ordinals that the spec means, of those that have servers, by the instances' states.
+func (s Spec) choice(servers []ledger.Server, states map[string]string) ordinals.Set {
+	var held, dead []int
+	for _, server := range servers {
+		if state := states[server.InstanceID]; state == "terminated" || state == "shutting-down" {
+			dead = append(dead, server.Ordinal)
+		} else {
+			held = append(held, server.Ordinal)
+		}
 	}
 	slices.Sort(held)
 	switch {
 	case s.All:
-		return ordinals.Of(held...)
+		return ordinals.Of(append(held, dead...)...)
 	case s.To != nil:
-		return ordinals.Of(held[min(*s.To, len(held)):]...)
+		return ordinals.Of(append(dead, held[min(*s.To, len(held)):]...)...)
 	}
+	held = append(held, dead...)
 	wanted := s.ordinals()
 	held = slices.DeleteFunc(held, func(ordinal int) bool { return !wanted.Has(ordinal) })
 	return ordinals.Of(held...)

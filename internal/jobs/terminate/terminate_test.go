@@ -136,6 +136,38 @@ func TestACancelStopsBeforeTheServersGoAndSaysSo(t *testing.T) {
 	})
 }
 
+func TestACancelForgetsTheServersThatWentBeforeIt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		fleetOf20(t, w)
+		id := w.Submit("Terminate", "down", "1", `{"fleet": "web", "ordinals": ["5-9"]}`)
+		time.AfterFunc(2*time.Second, func() { w.Cancel(id) }) // EC2 is asked by then, and has not finished
+		w.Run()
+		job := w.WantState(id, jobs.Cancelled)
+		w.WantFleet("web", append(between(0, 4), between(10, 19)...)...)
+		var result terminate.Result
+		if err := json.Unmarshal(job.Result, &result); err != nil || result.Left != 15 || result.Terminated.String() != "5-9" || len(job.Warnings) > 0 {
+			t.Errorf("the result is %s (%v), the warnings are %q", job.Result, err, job.Warnings)
+		}
+	})
+}
+
+func TestServersThatAreGoneDoNotCountAmongThoseThatStay(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		fleetOf20(t, w)
+		for _, server := range w.Holders("web")[3:8] {
+			w.Kill(server.InstanceID)
+		}
+		id := w.Submit("Terminate", "down", "1", `{"fleet": "web", "to": 12}`)
+		w.Run()
+		w.WantState(id, jobs.Succeeded)
+		w.WantFleet("web", append(between(0, 2), between(8, 16)...)...)
+	})
+}
+
 func TestDrainingEndsInTime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
