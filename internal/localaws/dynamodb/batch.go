@@ -97,7 +97,7 @@ func (c *call) readBatch(in *input, projections map[string]getProjection) error 
 		seen := map[string]bool{}
 		var left []Item
 		for _, key := range request.Keys {
-			t, r, err := c.get(request, key)
+			t, r, err := c.get(request, key, projections[name])
 			if err != nil {
 				return err
 			}

@@ -120,13 +120,8 @@ func (b bound) check() error {
 	default:
 		return nil
 	}
-	if first := arguments[0]; first.node.kind == nodePath {
-		for _, other := range arguments[1:] {
-			if other.node.kind == nodePath && slices.Equal(first.path, other.path) {
-				return expressionError(fmt.Sprintf("The first operand must be distinct from the remaining operands for this operator or function; "+
-					"operator: %s, first operand: %v", b.node.text, first.path))
-			}
-		}
+	if err := b.distinct(); err != nil {
+		return err
 	}
 	switch b.node.kind {
 	case nodeFunction:
@@ -140,6 +135,32 @@ func (b bound) check() error {
 			return err
 		}
 		return checkBounds(arguments[1].value, arguments[2].value)
+	}
+	return nil
+}
+
+// paths adds the document paths in the expression to those given.
+func (b bound) paths(all []path) []path {
+	if b.node.kind == nodePath {
+		all = append(all, b.path)
+	}
+	for _, argument := range b.arguments {
+		all = argument.paths(all)
+	}
+	return all
+}
+
+// distinct refuses an attribute that is compared with itself.
+func (b bound) distinct() error {
+	first := b.arguments[0]
+	if first.node.kind != nodePath {
+		return nil
+	}
+	for _, other := range b.arguments[1:] {
+		if other.node.kind == nodePath && slices.Equal(first.path, other.path) {
+			return expressionError(fmt.Sprintf("The first operand must be distinct from the remaining operands for this operator or function; "+
+				"operator: %s, first operand: %v", b.node.text, first.path))
+		}
 	}
 	return nil
 }

@@ -93,7 +93,7 @@ func (r *reader) content(kind string, depth int) (Value, error) {
 	case "M":
 		return valueOrError(r.mapValue(depth + 1))
 	}
-	return nil, failure("SerializationException", "%q is no type of an attribute value: expected S, N, B, BOOL, NULL, SS, NS, BS, L or M", kind)
+	return nil, invalid(emptyText+": %q is none; expected S, N, B, BOOL, NULL, SS, NS, BS, L or M", kind)
 }
 
 // valueOrError keeps a typed zero value from becoming a Value that is not nil.

@@ -16,6 +16,8 @@ type write struct {
 	table     *table
 	place     string
 	old, new  *row
+	// fault is what is wrong with the key or the item, where one action's fault lets the others be looked at.
+	fault error
 }
 
 // prepare parses what a write says, without looking at tables.
@@ -55,26 +57,46 @@ func (c *call) locate(w *write) error {
 	key := w.in.Key
 	if w.sort == "Put" {
 		key = w.in.Item
-		err = t.checkItem(key)
+		if err = t.checkItem(key); err == nil && key.itemSize() > maxItem {
+			err = invalid("Item size has exceeded the maximum allowed size")
+		}
+		if err == nil && key.levels() > maxDepth+1 {
+			err = invalid("Nesting Levels have exceeded supported limits: Attributes in the item have nested levels beyond supported limit")
+		}
 	} else {
 		err = t.checkKey(key)
 	}
 	if err != nil {
 		return err
 	}
+	w.place = t.placeOf(key)
+	return t.checkKeyPaths(w.paths())
+}
+
+// paths are all that the expressions name, but for key attributes to be set, which are another fault.
+func (w *write) paths() []path {
+	var all []path
+	if w.condition != nil {
+		all = w.condition.paths(all)
+	}
 	for _, a := range w.actions {
-		if name := a.path[0].name; t.isKey(name) {
-			return parameter("Cannot update attribute %s. This attribute is part of the key", name)
+		if a.section == "SET" {
+			all = a.value.paths(all)
+		}
+		if !w.table.isKey(a.path[0].name) {
+			all = append(all, a.path)
 		}
 	}
-	w.place = t.placeOf(key)
-	return nil
+	return all
 }
 
 var errConditionFailed = errors.New("the condition is not fulfilled")
 
 // decide looks at the item, checks the condition and makes the new row. Nothing is stored yet.
 func (w *write) decide() error {
+	if w.fault != nil {
+		return w.fault
+	}
 	w.old = w.table.at(w.place)
 	var item Item
 	if w.old != nil {
@@ -90,7 +112,13 @@ func (w *write) decide() error {
 	case "Delete":
 		return nil
 	case "Put":
-		return w.make(w.in.Item, "Item size has exceeded the maximum allowed size")
+		w.new = &row{place: w.place, item: w.in.Item, size: w.in.Item.itemSize()}
+		return nil
+	}
+	for _, a := range w.actions {
+		if name := a.path[0].name; w.table.isKey(name) {
+			return parameter("Cannot update attribute %s. This attribute is part of the key", name)
+		}
 	}
 	if item == nil {
 		item = w.in.Key
@@ -102,15 +130,14 @@ func (w *write) decide() error {
 	if err := w.table.checkIndexKeys(updated, true); err != nil {
 		return err
 	}
-	return w.make(updated, "Item size to update has exceeded the maximum allowed size")
-}
-
-func (w *write) make(item Item, tooLarge string) error {
-	size := item.itemSize()
-	if size > maxItem {
-		return invalid("%s", tooLarge)
+	if updated.levels() > maxDepth+1 {
+		return invalid("Nesting Levels have exceeded supported limits")
 	}
-	w.new = &row{place: w.place, item: item, size: size}
+	size := updated.itemSize()
+	if size > maxItem {
+		return invalid("Item size to update has exceeded the maximum allowed size")
+	}
+	w.new = &row{place: w.place, item: updated, size: size}
 	return nil
 }
 
@@ -254,7 +281,7 @@ func (c *call) getItem() error {
 		return err
 	}
 	c.mu.RLock()
-	t, r, err := c.get(in, in.Key)
+	t, r, err := c.get(in, in.Key, g)
 	c.mu.RUnlock()
 	if err != nil {
 		return err
@@ -293,12 +320,15 @@ func (c *call) prepareGet(in *input) (getProjection, error) {
 }
 
 // get finds an item. The lock is held.
-func (c *call) get(in *input, key Item) (*table, *row, error) {
+func (c *call) get(in *input, key Item, g getProjection) (*table, *row, error) {
 	t, err := c.table(in.TableName)
 	if err != nil {
 		return nil, nil, err
 	}
 	if err := t.checkKey(key); err != nil {
+		return nil, nil, err
+	}
+	if err := t.checkKeyPaths(g); err != nil {
 		return nil, nil, err
 	}
 	return t, t.at(t.placeOf(key)), nil

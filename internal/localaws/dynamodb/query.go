@@ -1,6 +1,7 @@
 package dynamodb
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -62,15 +63,16 @@ func (c *call) prepareReading(q *reading) error {
 	if q.name == "Query" && !in.keyCondition.given {
 		return invalid("Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.")
 	}
-	key, keyMentions, err := c.conditionOn(in, in.keyCondition, "KeyConditionExpression")
-	if err != nil {
-		return err
-	}
 	var filterMentions, projectionMentions *mentions
+	var err error
 	if q.filter, filterMentions, err = c.conditionOn(in, in.filter, "FilterExpression"); err != nil {
 		return err
 	}
 	if q.paths, projectionMentions, err = c.projectionOn(in); err != nil {
+		return err
+	}
+	key, keyMentions, err := c.conditionOn(in, in.keyCondition, "KeyConditionExpression")
+	if err != nil {
 		return err
 	}
 	which := "FilterExpression"
@@ -138,6 +140,13 @@ func (in *input) checkSelect() error {
 // resolve finds the tree to read and the places that the conditions cover.
 func (q *reading) resolve() error {
 	key := q.table.Key
+	paths := q.paths
+	if q.filter != nil {
+		paths = q.filter.paths(slices.Clip(paths))
+	}
+	if err := q.table.checkKeyPaths(paths); err != nil {
+		return err
+	}
 	q.rows = &q.table.rows
 	q.consumed = consumed{table: q.table.Name}
 	if q.in.IndexName != "" {
@@ -194,6 +203,17 @@ func (q *reading) resolveIndex() error {
 	}
 	if missing != nil {
 		return parameter("Global secondary index %s does not project [%s]", x.Name, strings.Join(missing, ", "))
+	}
+	if q.filter != nil && q.name == "Query" {
+		unknown := map[string]bool{}
+		for _, p := range q.filter.paths(nil) {
+			if !q.table.projects(x.indexSchema, p[0].name) {
+				unknown[p[0].name] = true
+			}
+		}
+		if len(unknown) > 0 {
+			return parameter("Secondary index %s does not project one or more filter attributes: [%s]", x.Name, strings.Join(slices.Sorted(maps.Keys(unknown)), ", "))
+		}
 	}
 	q.index = x
 	return nil

@@ -94,6 +94,25 @@ func (t *tableSchema) projected(x *indexSchema, item Item) Item {
 	return part
 }
 
+// checkKeyPaths refuses paths into key attributes, those of the indexes included.
+func (t *tableSchema) checkKeyPaths(paths []path) error {
+	for _, p := range paths {
+		if len(p) == 1 {
+			continue
+		}
+		sort := ""
+		if t.isKey(p[0].name) {
+			sort = "Key"
+		} else if slices.ContainsFunc(t.Indexes, func(x indexSchema) bool { return x.Key.typeOf(p[0].name) != "" }) {
+			sort = "IndexKey"
+		}
+		if sort != "" {
+			return invalid("Key attributes must be scalars; list random access '[]' and map lookup '.' are not allowed: %s: %s", sort, p[0].name)
+		}
+	}
+	return nil
+}
+
 // checkItem checks the keys of an item that is to be stored, those of the indexes included.
 func (t *tableSchema) checkItem(item Item) error {
 	for _, name := range t.Key.attributes() {

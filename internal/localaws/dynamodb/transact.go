@@ -119,13 +119,11 @@ func (c *call) transactWriteItems() error {
 
 func (c *call) locateAll(writes []*write) error {
 	seen := map[[2]string]bool{}
-	for i, w := range writes {
-		if err := c.locate(w); err != nil {
-			if e := asValidation(err); e != nil {
-				reasons := make([]reason, len(writes))
-				reasons[i] = reason{Code: "ValidationError", Message: e.Message}
-				return cancelled(reasons)
-			}
+	for _, w := range writes {
+		if err := c.locate(w); asValidation(err) != nil {
+			w.fault = err
+			continue
+		} else if err != nil {
 			return err
 		}
 		item := [2]string{w.table.id(), w.place}
@@ -279,7 +277,7 @@ func (c *call) transactGetItems() error {
 	seen := map[[2]string]bool{}
 	responses := make([]map[string]Item, len(in.actions))
 	for i, a := range in.actions {
-		t, r, err := c.get(a.in, a.in.Key)
+		t, r, err := c.get(a.in, a.in.Key, projections[i])
 		if e := asValidation(err); e != nil {
 			reasons := make([]reason, len(in.actions))
 			reasons[i] = reason{Code: "ValidationError", Message: e.Message}

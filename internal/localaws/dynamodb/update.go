@@ -208,9 +208,11 @@ func (u *update) bind(h *placeholders) ([]boundAction, error) {
 	if err := clashes(paths); err != nil {
 		return nil, err
 	}
-	for _, a := range actions {
-		if err := a.check(); err != nil {
-			return nil, err
+	for _, look := range []func(boundAction) error{boundAction.distinct, boundAction.check} {
+		for _, a := range actions {
+			if err := look(a); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return actions, nil
@@ -239,6 +241,26 @@ func (n *node) resolve(h *placeholders) (bound, error) {
 
 var typeNames = map[string]string{
 	"S": "STRING", "N": "NUMBER", "B": "BINARY", "BOOL": "BOOLEAN", "NULL": "NULL", "L": "LIST", "M": "MAP",
+}
+
+// distinct refuses an if_not_exists of an attribute or else the same attribute.
+func (a boundAction) distinct() error {
+	if a.value.node == nil {
+		return nil
+	}
+	return a.value.distinctDefaults()
+}
+
+func (b bound) distinctDefaults() error {
+	for _, argument := range b.arguments {
+		if err := argument.distinctDefaults(); err != nil {
+			return err
+		}
+	}
+	if b.node.text != "if_not_exists" || len(b.arguments) == 0 {
+		return nil
+	}
+	return b.distinct()
 }
 
 func (a boundAction) check() error {

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode/utf16"
 )
 
 // A Value is an attribute value. Values are never changed once they are made: an update makes new ones along its path.
@@ -90,6 +91,29 @@ func lengths(values []string) int {
 	return total
 }
 
+// levels is how many levels of values an item has, its own included; an empty list or map counts as if it held something.
+func (v Item) levels() int {
+	deepest := 1
+	for _, value := range v {
+		deepest = max(deepest, levels(value))
+	}
+	return 1 + deepest
+}
+
+func levels(v Value) int {
+	switch v := v.(type) {
+	case Item:
+		return v.levels()
+	case List:
+		deepest := 1
+		for _, value := range v {
+			deepest = max(deepest, levels(value))
+		}
+		return 1 + deepest
+	}
+	return 1
+}
+
 // equal says whether two values are the same. A nil is an attribute that is not there and equals nothing.
 func equal(a, b Value) bool {
 	switch a := a.(type) {
@@ -146,11 +170,11 @@ func compare(a, b Value) (order int, ok bool) {
 	return 0, false
 }
 
-// sizeOf is what the expression function size gives.
+// sizeOf is what the expression function size gives; of a string the number of its UTF-16 units.
 func sizeOf(v Value) (int, bool) {
 	switch v := v.(type) {
 	case String:
-		return len(v), true
+		return len(utf16.Encode([]rune(string(v)))), true
 	case Binary:
 		return len(v), true
 	case StringSet:
