@@ -75,7 +75,7 @@ func Open(ctx context.Context, o Options) (*App, error) {
 		return nil, err
 	}
 	a.Queue = q
-	a.wire()
+	a.Wire()
 	return a, nil
 }
 
@@ -124,7 +124,8 @@ func (a *App) locate(ctx context.Context) error {
 	return nil
 }
 
-func (a *App) wire() {
+// Wire makes the adapters that need no call: all but the queue.
+func (a *App) Wire() {
 	prefix := a.Common.Prefix
 	a.Store = store.New(a.DynamoDB(), setup.JobsTable(prefix))
 	a.Ledger = ledger.New(a.Clients, prefix)

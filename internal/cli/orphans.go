@@ -171,12 +171,13 @@ func (c *command) printOrphans(ctx context.Context, a *app.App, found []jobs.Orp
 	return c.print(v, func(w io.Writer) {
 		rowsOfOrphans(w, found, time.Now())
 		fmt.Fprintln(w)
+		if len(history) == 0 {
+			row(w, "nothing was removed in the last 90 days")
+			return
+		}
 		row(w, "WHEN", "WHAT", "KIND", "ID", "WHERE", "NAME", "JOB", "BY")
 		for _, r := range history {
 			row(w, ago(r.Changed, time.Now()), r.State, r.Kind, r.ID, r.Target, r.Name, r.Job, r.By)
-		}
-		if len(history) == 0 {
-			row(w, "nothing was removed in the last 90 days")
 		}
 	})
 }
