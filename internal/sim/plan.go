@@ -14,6 +14,7 @@ import (
 type plan struct {
 	wishes   []*wish
 	capacity []ec2.CapacityRule
+	backlog  int // pings that stand in the queue before anybody works
 	troubles []trouble
 }
 
@@ -74,6 +75,9 @@ func drawPlan(d dice) *plan {
 			w.retries = append(w.retries, r.between(5*time.Minute, 30*time.Minute))
 		}
 		p.wishes = append(p.wishes, w)
+	}
+	if r.chance(0.03) {
+		p.backlog = 100 + r.IntN(200)
 	}
 	p.draw(r)
 	return p
@@ -199,7 +203,7 @@ func (p *plan) draw(r *draw) {
 
 // calm leaves out what EC2 does by itself.
 func (p *plan) calm() {
-	p.capacity, p.troubles = nil, nil
+	p.capacity, p.troubles, p.backlog = nil, nil, 0
 	for _, w := range p.wishes {
 		w.mayFail = w.mustFail || len(w.cancels) > 0 || w.kind == "Terminate" || strings.Contains(w.text, "image: web")
 	}

@@ -2,14 +2,21 @@ package sim_test
 
 import (
 	"context"
+	"encoding/json"
 	"flag"
 	"fmt"
+	"os"
+	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"testing/cryptotest"
 	"testing/synctest"
+	"time"
 
+	"github.com/stampmill/stampmill/internal/jobs/launch"
+	"github.com/stampmill/stampmill/internal/rig"
 	"github.com/stampmill/stampmill/internal/sim"
 )
 
@@ -18,6 +25,13 @@ var (
 	trace = flag.Bool("trace", false, "tell every call")
 	first = flag.Uint64("seed", 1, "the first schedule's seed; with -seeds 1 it is told in full")
 )
+
+// TestMain takes one processor: goroutines that are ready at the same instant then run in one order, and a seed's schedule
+// repeats itself.
+func TestMain(m *testing.M) {
+	runtime.GOMAXPROCS(1)
+	os.Exit(m.Run())
+}
 
 // run plays one schedule in a bubble of its own.
 func run(t *testing.T, seed uint64, o sim.Options) *sim.Result {
@@ -31,6 +45,49 @@ func run(t *testing.T, seed uint64, o sim.Options) *sim.Result {
 		}
 	})
 	return result
+}
+
+// sabotage lets a server of a fleet die behind the ledger's back, once all is quiet.
+func sabotage(r *rig.Rig) {
+	time.AfterFunc(31*time.Minute, func() {
+		for _, i := range r.EC2().Inspect().Instances {
+			if i.State == "running" && i.Tags[launch.TagFleet] != "" {
+				if _, err := r.Endpoint.Control("kill-instance", json.RawMessage(fmt.Sprintf(`{"instance":%q}`, i.ID))); err != nil {
+					panic(err)
+				}
+				return
+			}
+		}
+	})
+}
+
+func TestAFailingSeedFailsAgainTheSameWay(t *testing.T) {
+	var failed []*sim.Result
+	for seed := uint64(1); len(failed) < 2 && seed < 20; seed++ {
+		if result := run(t, seed, sim.Options{Sabotage: sabotage}); result.Broken() {
+			failed = append(failed, result)
+		}
+	}
+	if len(failed) < 2 {
+		t.Fatal("no schedule noticed that a server of a fleet had died")
+	}
+	for _, result := range failed {
+		again := run(t, result.Seed, sim.Options{Sabotage: sabotage})
+		if !slices.Equal(again.Violations, result.Violations) {
+			t.Errorf("seed %d broke\n%q\nand then\n%q", result.Seed, result.Violations, again.Violations)
+		}
+		if !strings.Contains(strings.Join(result.Short(40), "\n"), "VIOLATION") {
+			t.Errorf("the story does not tell what was broken:\n%s", strings.Join(result.Story, "\n"))
+		}
+	}
+}
+
+func TestWithoutFaultsEveryJobEndsAsItMust(t *testing.T) {
+	for seed := uint64(1); seed <= 6; seed++ {
+		if result := run(t, seed, sim.Options{Calm: true}); result.Broken() || result.Faults > 0 {
+			t.Errorf("seed %d, %d faults: %q\n%s", seed, result.Faults, result.Violations, strings.Join(result.Story, "\n"))
+		}
+	}
 }
 
 func TestRandomSchedulesKeepEveryPromise(t *testing.T) {

@@ -15,6 +15,12 @@ import (
 
 // user does what the plan says, and waits until all jobs have ended.
 func (s *schedule) user(ctx context.Context) error {
+	for i := range s.plan.backlog {
+		m := &jobs.Message{Type: jobs.Submit, Kind: "Ping", Name: "backlog", Key: fmt.Sprint(i), Spec: json.RawMessage("{}")}
+		if err := s.rig.User.Queue.Send(ctx, pick(s.at("lane", fmt.Sprint(i)), jobs.Lanes...), m, 0); err != nil {
+			return err
+		}
+	}
 	var hands sync.WaitGroup
 	failed := make(chan error, len(s.plan.wishes))
 	for _, w := range s.plan.wishes {
