@@ -68,7 +68,7 @@ func ParseConfig(text string) (*CloudConfig, error) {
 // it names, which may hold aliases again.
 const (
 	maxNesting = 64
-	maxAliases = 16
+	maxAliases = 8
 )
 
 // bounded refuses what would take the decoder, which is recursive, too deep or too long.

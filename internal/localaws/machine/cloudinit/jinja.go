@@ -64,7 +64,13 @@ func render(part Part, data Data) Part {
 }
 
 // Render renders a Jinja template. It reaches no file: there is nothing to include.
-func Render(source string, data Data) (string, error) {
+func Render(source string, data Data) (text string, err error) {
+	defer func() {
+		// The library is not ours: what it cannot take must not end the program.
+		if cause := recover(); cause != nil {
+			text, err = "", fmt.Errorf("the template cannot be read: %v", cause)
+		}
+	}()
 	template, err := parse(source)
 	if err != nil {
 		return "", err
