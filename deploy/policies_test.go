@@ -16,13 +16,17 @@ var input = regexp.MustCompile(`&(dynamodb|ec2|elasticloadbalancingv2|s3|sqs|ssm
 
 // actionsOf are the IAM actions of calls that are not named as their action is.
 var actionsOf = map[string][]string{
-	"dynamodb:TransactWriteItems":      {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:ConditionCheckItem"},
-	"s3:ListObjectsV2":                 {"s3:ListBucket"},
-	"s3:HeadObject":                    {"s3:GetObject"},
-	"sqs:SendMessageBatch":             {"sqs:SendMessage"},
-	"sqs:DeleteMessageBatch":           {"sqs:DeleteMessage"},
-	"sqs:ChangeMessageVisibilityBatch": {"sqs:ChangeMessageVisibility"},
-	"sts:GetCallerIdentity":            nil, // needs no permission
+	"dynamodb:TransactWriteItems":        {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:ConditionCheckItem"},
+	"s3:ListObjectsV2":                   {"s3:ListBucket"},
+	"s3:HeadObject":                      {"s3:GetObject"},
+	"s3:HeadBucket":                      {"s3:ListBucket"},
+	"s3:GetPublicAccessBlock":            {"s3:GetBucketPublicAccessBlock"},
+	"s3:GetBucketEncryption":             {"s3:GetEncryptionConfiguration"},
+	"s3:GetBucketLifecycleConfiguration": {"s3:GetLifecycleConfiguration"},
+	"sqs:SendMessageBatch":               {"sqs:SendMessage"},
+	"sqs:DeleteMessageBatch":             {"sqs:DeleteMessage"},
+	"sqs:ChangeMessageVisibilityBatch":   {"sqs:ChangeMessageVisibility"},
+	"sts:GetCallerIdentity":              nil, // needs no permission
 }
 
 // implied are actions that no call names: tags on create, roles that launches pass, roles that the SDK assumes, and what EC2
@@ -71,11 +75,46 @@ func TestTheProducerMayDoNoMoreThanLookAndEnqueue(t *testing.T) {
 	}
 }
 
+// reaping are the actions of `stampmill orphans`: what it reads, records and removes.
+var reaping = []string{
+	"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:DeleteItem", "ec2:DescribeInstances",
+	"ec2:DescribeImages", "ec2:DescribeSnapshots", "ec2:DescribeVolumes", "ec2:DescribeSpotInstanceRequests", "ec2:TerminateInstances",
+	"ec2:DeregisterImage", "ec2:DisableImageDeregistrationProtection", "ec2:DeleteSnapshot", "ec2:DeleteVolume",
+	"ec2:CancelSpotInstanceRequests", "sts:AssumeRole",
+}
+
+func TestTheOperatorMayDoWhatMendingCallsAndNothingElse(t *testing.T) {
+	t.Parallel()
+	used := slices.Clone(reaping)
+	made := callsIn(t, "../internal/aws/queue/dead.go", "../internal/aws/queue/batches.go", "../internal/aws/queue/queue.go")
+	for _, file := range []string{"looker", "clock", "queues", "tables", "bucket", "targets", "workers", "network"} { // the others try the workers' rights
+		made = append(made, callsIn(t, "../internal/aws/setup/doctor/"+file+".go")...)
+	}
+	for _, call := range made {
+		actions, renamed := actionsOf[call]
+		if !renamed {
+			actions = []string{call}
+		}
+		used = append(used, actions...)
+	}
+	allowed := actions(t, "OperatorPolicy")
+	for _, action := range used {
+		if !slices.Contains(allowed, action) {
+			t.Errorf("doctor, dead or orphans calls %s, which OperatorPolicy does not allow", action)
+		}
+	}
+	for _, action := range allowed {
+		if !slices.Contains(used, action) {
+			t.Errorf("OperatorPolicy allows %s, which neither doctor nor dead nor orphans calls", action)
+		}
+	}
+}
+
 // Every action on EC2 and load balancers that is no look carries a condition
 // on our tag, or can be had on what a launch refers to only.
 func TestWhatChangesIsTagged(t *testing.T) {
 	t.Parallel()
-	for _, s := range statements(t, "EC2Policy") {
+	for _, s := range append(statements(t, "EC2Policy"), statements(t, "OperatorPolicy")...) {
 		sid, condition := s["Sid"].(string), s["Condition"]
 		for _, action := range texts(s["Action"]) {
 			service, verb, _ := strings.Cut(action, ":")
@@ -102,7 +141,7 @@ func TestWhatChangesIsTagged(t *testing.T) {
 
 func TestPoliciesFitManagedPolicies(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"ProducerPolicy", "WorkerPolicy", "EC2Policy", "ServerPolicy"} {
+	for _, name := range []string{"ProducerPolicy", "OperatorPolicy", "WorkerPolicy", "EC2Policy", "ServerPolicy"} {
 		document := at[object](t, resources(t), name, "Properties", "PolicyDocument")
 		// Ten ARNs in each list parameter, and attributes' values, take more room than their names do here.
 		if size := len(printed(t, document)) + 1500; size > 6144 {
@@ -136,6 +175,22 @@ func calls(t *testing.T, folder string) map[string]bool {
 	}
 	if len(found) < 20 {
 		t.Fatalf("only %d calls found in %s", len(found), folder)
+	}
+	return found
+}
+
+// callsIn gives the SDK calls in files.
+func callsIn(t *testing.T, files ...string) []string {
+	t.Helper()
+	var found []string
+	for _, file := range files {
+		code, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, match := range input.FindAllStringSubmatch(string(code), -1) {
+			found = append(found, match[1]+":"+match[2])
+		}
 	}
 	return found
 }

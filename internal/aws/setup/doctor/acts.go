@@ -23,7 +23,7 @@ func tagged(installation string, resources ...types.ResourceType) []types.TagSpe
 
 // launch tries a launch, with tags on create, of a public AMI in the first subnet.
 func (l *looker) launch(ctx context.Context, installation string) trial {
-	t := trial{action: "ec2:RunInstances with ec2:CreateTags", changes: true}
+	t := trial{action: launching, changes: true}
 	image, err := l.ssm.GetParameter(ctx, &ssm.GetParameterInput{Name: aws.String(publicImage)})
 	if err != nil || image.Parameter == nil {
 		return t

@@ -26,7 +26,6 @@ type trial struct {
 func (d *doctor) rights(ctx context.Context, l *looker) {
 	var allowed, untried []string
 	var denied []trial
-	mayChange := false
 	trials := l.looks()
 	if d.knowsDryRuns(ctx, l) {
 		trials = append(trials, l.acts(ctx, d.Installation)...)
@@ -43,14 +42,13 @@ func (d *doctor) rights(ctx context.Context, l *looker) {
 			return
 		case err == nil, codeIs(err, "DryRunOperation"):
 			allowed = append(allowed, t.action)
-			mayChange = mayChange || t.changes
 		case refused(err):
 			denied = append(denied, t)
 		default: // what the thing's state forbids says nothing of rights
 			untried = append(untried, t.action)
 		}
 	}
-	d.tellRights(l, allowed, untried, denied, mayChange)
+	d.tellRights(l, allowed, untried, denied)
 }
 
 // knowsDryRuns asks with a read whether the endpoint keeps dry runs dry: not every emulator does.
@@ -63,7 +61,7 @@ func (d *doctor) knowsDryRuns(ctx context.Context, l *looker) bool {
 	return false
 }
 
-func (d *doctor) tellRights(l *looker, allowed, untried []string, denied []trial, mayChange bool) {
+func (d *doctor) tellRights(l *looker, allowed, untried []string, denied []trial) {
 	if len(allowed) > 0 {
 		d.ok("rights", l.where, "allowed: %s", strings.Join(allowed, ", "))
 	}
@@ -73,7 +71,8 @@ func (d *doctor) tellRights(l *looker, allowed, untried []string, denied []trial
 	if len(denied) == 0 {
 		return
 	}
-	if !mayChange && !d.AsWorker { // a person, not a worker
+	works := slices.ContainsFunc(allowed, func(action string) bool { return slices.Contains(workersOnly, action) })
+	if !works && !d.AsWorker {
 		d.find("rights", l.where, Warning, "run `stampmill doctor --worker` as the workers run: on their host, or with their role",
 			"%s may not do what workers do, so that their rights are not known from here", d.who)
 		return
@@ -86,6 +85,12 @@ func (d *doctor) tellRights(l *looker, allowed, untried []string, denied []trial
 
 // actor is whose rights were tried.
 func (d *doctor) actor(l *looker) string { return orDefault(l.target.Role, d.who) }
+
+// launching is the trial of a launch. workersOnly are those that a person who mends does not need: who may do none of them is
+// no worker.
+const launching = "ec2:RunInstances with ec2:CreateTags"
+
+var workersOnly = []string{launching, "ec2:CreateImage", "ec2:CopyImage", "ec2:StartInstances", "ec2:StopInstances"}
 
 var dry = aws.Bool(true)
 
