@@ -18,9 +18,7 @@ func familyMutants() []mutant {
 		{
 			name:   "children-sent-before-saved",
 			breaks: "2: children are sent before their list is saved",
-			edits: []edit{{familyFile, `	job.Claims = 0
-	cancel, err := s.engine.Store.Save(ctx, job, Saving{Seq: job.Seq, Fan: list})`, `	job.Claims = 0
-	if _, err := s.sendChildren(ctx, list); err != nil {
+			edits: []edit{{familyFile, `	cancel, err := s.engine.Store.Save(ctx, job, Saving{Seq: job.Seq, Fan: list})`, `	if _, err := s.sendChildren(ctx, list); err != nil {
 		return Move{}, err
 	}
 	job.Fan.Sent = false

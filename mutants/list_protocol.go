@@ -52,7 +52,7 @@ func protocolMutants() []mutant {
 			name:   "retry-serves-as-wake",
 			breaks: "1: a retry that comes while the job is open wakes it, and may later stand for the run that it opens",
 			edits:  []edit{{decideFile, `m.Type == Reopen && m.Run >= job.Run && !job.Leased(now) {`, `m.Type == Reopen && m.Run > job.Run && !job.Leased(now) {`}},
-			tests:  in(jobsTests, "TestNoOrderOfFaultsLosesAJobOrLetsTwoDeliveriesWork/retries"),
+			tests:  in(jobsTests, "TestNoOrderOfFaultsLosesAJobOrLetsTwoDeliveriesWork/retry_and_event"),
 		},
 		{
 			name:   "stale-message-re-sent",
