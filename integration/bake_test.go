@@ -57,7 +57,7 @@ func TestABakeLeavesOneTaggedImageAndNothingElse(t *testing.T) {
 	t.Parallel()
 	m := newMill(t)
 	m.work()
-	document := strings.ReplaceAll(bakeInUserData, amazonLinux, `{newest: {owner: amazon, name: "al20*-x86_64", architecture: x86_64}}`)
+	document := strings.ReplaceAll(bakeInUserData, amazonLinux, `{newest: {owner: amazon, name: "al2023-ami-2023*-x86_64", architecture: x86_64}}`)
 	id := m.submit(document + "  publish: {parameter: /" + m.prefix + "/web}\n")[0]
 	m.playBuilder(id)
 	job := m.ended(0, id)[0]

@@ -38,10 +38,12 @@ func TestACancelledBakeLeavesNothing(t *testing.T) {
 func TestACancelledLaunchLeavesTheServersThatWereThereBefore(t *testing.T) {
 	t.Parallel()
 	m := newMill(t)
-	m.work("STAMPMILL_PACE=1") // so that it waits for its servers for seconds
+	first := m.work()
 	image := m.ami()
 	m.ended(0, m.submit(launchOf(image, 2, ""))...)
 	before := ids(m.fleet("shop"))
+	first.drain()
+	m.work("STAMPMILL_PACE=1") // so that it waits for its servers for seconds
 	id := m.submit(launchOf(image, 6, ""))[0]
 	m.waits(id, "running-1")
 	m.until("the new servers", func() bool { return len(m.fleet("shop")) == 6 })

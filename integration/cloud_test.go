@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
 	"github.com/stampmill/stampmill/internal/aws/clients"
 	"github.com/stampmill/stampmill/internal/jobs"
@@ -43,20 +44,30 @@ var base struct {
 	id string
 }
 
-// ami is the id of an Amazon Linux AMI of the endpoint.
+// ami is the id of the Amazon Linux that the endpoint's own parameter names. moto reads its catalogs at the first question,
+// for seconds: it is asked until it has.
 func (m *mill) ami() string {
 	m.t.Helper()
 	base.Lock()
 	defer base.Unlock()
-	if base.id != "" {
-		return base.id
-	}
-	out, err := m.aws().EC2.DescribeImages(m.t.Context(), &ec2.DescribeImagesInput{Owners: []string{"amazon"},
-		Filters: []types.Filter{filter("name", "al20*-x86_64"), filter("state", "available")}})
-	if err != nil || len(out.Images) == 0 {
-		m.t.Fatalf("no Amazon Linux on the endpoint: %v", err)
-	}
-	base.id = aws.ToString(out.Images[0].ImageId)
+	name := "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
+	m.until("an Amazon Linux on the endpoint", func() bool {
+		if base.id != "" {
+			return true
+		}
+		parameter, err := m.aws().SSM.GetParameter(m.t.Context(), &ssm.GetParameterInput{Name: &name})
+		if err != nil {
+			m.t.Log(err)
+			return false
+		}
+		id := aws.ToString(parameter.Parameter.Value)
+		if _, err := m.aws().EC2.DescribeImages(m.t.Context(), &ec2.DescribeImagesInput{ImageIds: []string{id}}); err != nil {
+			m.t.Log(err)
+			return false
+		}
+		base.id = id
+		return true
+	})
 	return base.id
 }
 
