@@ -5,8 +5,9 @@
 #
 # independent is DynamoDB Local, ElasticMQ, and moto for the rest. Indexes and mirrors are those that pip and Maven are set
 # up for. All goes into $STAMPMILL_ENDPOINTS (else stampmill/endpoints in the user's cache), one folder a package and
-# version; what is there already is left alone, and a folder appears when it is complete. Needs Python 3.13 or 3.11
-# ($PYTHON if set), a JDK of 17 or later, and Maven. Exits with 75 and the reason where something cannot be had.
+# version; what is there already is left alone, and a folder appears when it is complete. Needs Python 3.13 (for
+# independent 3.12 and 3.11 do too; $PYTHON if set), a JDK of 17 or later, and Maven. Exits with 75 and the reason where
+# something cannot be had.
 set -euo pipefail
 
 localstack_version=4.14.0
@@ -37,24 +38,26 @@ package() {
   work=
 }
 
-# python: one that LocalStack's and moto's packages are known to work with.
+# python VERSION…: the first of these Pythons that is here: on the PATH, or kept by pyenv without being on it.
 python() {
-  local candidate
-  for candidate in ${PYTHON:-python3.13 python3.11 python3}; do
-    if "$candidate" -c 'import sys, ssl, venv; sys.exit(sys.version_info[:2] not in ((3, 13), (3, 11)))' 2>/dev/null; then
-      echo "$candidate"
-      return 0
-    fi
+  local version candidate
+  for version in "$@"; do
+    for candidate in ${PYTHON:-"python$version" python3 "$(pyenv prefix "$(pyenv latest "$version" 2>/dev/null)" 2>/dev/null)/bin/python"}; do
+      if "$candidate" -c "import sys, ssl, venv; sys.exit('%d.%d' % sys.version_info[:2] != '$version')" 2>/dev/null; then
+        echo "$candidate"
+        return 0
+      fi
+    done
   done
-  unavailable "no Python 3.13 or 3.11 was found: put one on the PATH, or name it in PYTHON"
+  unavailable "no Python $(sed 's/ / or /g' <<<"$*") was found${PYTHON:+ in PYTHON, which is $PYTHON}: put one on the PATH, or name it in PYTHON"
 }
 
-# venv REQUIREMENT…: a virtual environment in $work/venv. Its scripts name the folder that it was made in; run it by python -m.
+# venv PYTHON REQUIREMENT…: a virtual environment in $work/venv. Its scripts name the folder that it was made in; run it by python -m.
 venv() {
-  local base
-  base=$(python)
+  local base=$1
+  shift
   "$base" -m venv "$work/venv" >"$work/install.log" 2>&1 || unavailable "$base cannot make a virtual environment: $(tail -n 1 "$work/install.log")"
-  "$work/venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile "$@" >>"$work/install.log" 2>&1 ||
+  "$work/venv/bin/python" -m pip install --quiet --disable-pip-version-check "$@" >>"$work/install.log" 2>&1 ||
     unavailable "pip cannot install $*: $(grep -m 1 ERROR "$work/install.log" || tail -n 1 "$work/install.log")"
 }
 
@@ -79,13 +82,19 @@ dynamodb() {
 
 elasticmq() { jars "org.elasticmq:elasticmq-server_2.13:$elasticmq_version" "$work/lib"; }
 
-moto() { venv "moto[server,ec2,ssm,s3,elbv2,cloudformation,iam,sts]==$moto_version"; }
+moto() {
+  local base
+  base=$(python 3.13 3.12 3.11)
+  venv "$base" "moto[server,ec2,ssm,s3,elbv2,cloudformation,iam,sts]==$moto_version"
+}
 
 # localstack is the package and, in $work/lib, what it would unpack itself: DynamoDB Local behind a jar that only names its
 # class path, an agent that does nothing in the place of its own, and Java.
 localstack() {
   command -v javac >/dev/null && command -v jar >/dev/null || unavailable "no JDK was found: put javac and jar, 17 or later, on the PATH"
-  venv "localstack-core[runtime]==$localstack_version" 'pyopenssl<26.2' 'cbor2<5.9' 'plux<1.15'
+  local base
+  base=$(python 3.13) # pip takes older ones too, which then cannot read its source
+  venv "$base" "localstack-core[runtime]==$localstack_version" 'pyopenssl<26.2' 'cbor2<5.9' 'plux<1.15'
   local home=$work/lib/dynamodb-local/2
   mkdir -p "$work/lib/java" "$home" "$work/agent"
   ln -s "$(dirname "$(dirname "$(readlink -f "$(command -v java)")")")" "$work/lib/java/21"

@@ -71,7 +71,7 @@ start() {
 
 # ready NAME URL: waits until something answers there, whatever it answers.
 ready() {
-  local pid=${started[$1]} deadline=$((SECONDS + 90))
+  local pid=${started[$1]} deadline=$((SECONDS + 180))
   until "$python" -c 'import http.client, sys, urllib.parse
 url = urllib.parse.urlparse(sys.argv[1])
 asked = http.client.HTTPConnection(url.netloc, timeout=5)
@@ -126,7 +126,7 @@ localstack() {
   ln -s "$package/lib" "$work/root/var/lib/localstack/lib"
   start localstack env FILESYSTEM_ROOT="$work/root" OVERRIDE_IN_DOCKER=0 GATEWAY_LISTEN="127.0.0.1:$port" \
     LOCALSTACK_HOST="127.0.0.1:$port" SQS_ENDPOINT_STRATEGY=path GATEWAY_SERVER=hypercorn DNS_ADDRESS=0 \
-    SKIP_SSL_CERT_DOWNLOAD=1 DISABLE_EVENTS=1 DYNAMODB_IN_MEMORY=1 PROVIDER_OVERRIDE_DYNAMODB=v2 \
+    SKIP_SSL_CERT_DOWNLOAD=1 DISABLE_EVENTS=1 EAGER_SERVICE_LOADING=1 DYNAMODB_IN_MEMORY=1 PROVIDER_OVERRIDE_DYNAMODB=v2 \
     SERVICES=sqs,dynamodb,s3,ec2,ssm,sts,iam,cloudwatch,events,sns,cloudformation \
     "$python" -m localstack.runtime.main
   export AWS_ENDPOINT_URL=http://127.0.0.1:$port
