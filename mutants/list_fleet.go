@@ -114,7 +114,7 @@ func terminateMutants() []mutant {
 		{Name: "deregister", Do: t.deregister},
 		{Name: "drain", Looks: true, Do: t.drain},`},
 			},
-			tests: in(terminateTests, "TestACancelStopsBeforeTheServersGoAndSaysSo"),
+			tests: in(terminateTests, "TestServersLeaveTheirTargetGroupsBeforeTheyGo"),
 		},
 		{
 			name:   "terminate-with-undo",

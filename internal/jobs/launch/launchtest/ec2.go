@@ -117,7 +117,7 @@ func (w *World) start(q cloud.LaunchRequest, index int) *Instance {
 func (w *World) find(keep func(*Instance) bool) []cloud.Instance {
 	var found []cloud.Instance
 	for _, i := range w.instances {
-		if time.Since(i.made) >= PropagationTime && keep(i) {
+		if time.Since(i.made) >= max(PropagationTime, w.Lag) && keep(i) {
 			found = append(found, i.Instance)
 		}
 	}

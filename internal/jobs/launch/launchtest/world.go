@@ -32,6 +32,8 @@ type World struct {
 	Throttle int
 	Deaths   int
 	Sick     map[int]bool
+	// Lag is after what time EC2 shows an instance, if that is more than PropagationTime.
+	Lag time.Duration
 	// Changed makes EC2 take every repetition under a token for one with other parameters.
 	Changed bool
 
@@ -127,6 +129,16 @@ func (w *World) Job(id string) *jobs.Job {
 		w.t.Fatalf("no job %s; dead letters: %q", id, w.dead)
 	}
 	return row.Job
+}
+
+// Jobs loads all jobs.
+func (w *World) Jobs() (all []*jobs.Job) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for id := range w.rows {
+		all = append(all, w.load(id).Job)
+	}
+	return all
 }
 
 // WantState fails the test unless the job ended so.
