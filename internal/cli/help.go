@@ -28,7 +28,17 @@ var examples = map[string]string{
   stampmill wait bake-web -o json | jq -r '.[].result.amis'`,
 	"cancel": `  stampmill cancel bake-web-k3vq2nq6m7w4xjra`,
 	"retry":  `  stampmill retry bake-web-k3vq2nq6m7w4xjra --wait`,
-	"setup":  `  stampmill setup && stampmill ping`,
+	"dead list": `  stampmill dead list --reason "another spec" --newer 24h
+  stampmill dead list --kind Bake -o json | jq -r '.[].job'`,
+	"dead show": `  stampmill dead show 5fea7756              # a beginning of the id is enough`,
+	"dead redrive": `  stampmill dead redrive 5fea7756
+  stampmill dead redrive --reason "expected one of" --older 1h`,
+	"dead drop": `  stampmill dead drop --reason "another spec"`,
+	"orphans": `  stampmill orphans --dry-run
+  stampmill orphans --yes`,
+	"doctor": `  stampmill doctor
+  stampmill doctor --worker -o json | jq -r '.[] | select(.level == "problem") | .text'`,
+	"setup": `  stampmill setup && stampmill ping`,
 	"ping": `  stampmill ping
   stampmill ping --count 10 -o json`,
 	"version": `  stampmill version -o json`,

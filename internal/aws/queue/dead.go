@@ -64,7 +64,7 @@ func (q *Queue) ReadDead(ctx context.Context, r Reading, choose func(Letter) boo
 	begun := time.Now()
 	d := &Dead{About: about, Held: begun.Add(r.Hold), queue: q, held: map[string]jobs.Received{}}
 	bytes, empty := 0, 0
-	for empty < emptyReceives {
+	for empty < emptyReceives && (empty == 0 || len(d.held) < about) {
 		if len(d.held) >= r.Most || bytes >= r.Bytes || time.Since(begun) >= r.Time {
 			break
 		}
@@ -93,7 +93,7 @@ func (q *Queue) ReadDead(ctx context.Context, r Reading, choose func(Letter) boo
 			empty = 0
 		}
 	}
-	d.Read, d.Whole = len(d.held), empty == emptyReceives
+	d.Read, d.Whole = len(d.held), empty > 0
 	slices.SortStableFunc(d.Letters, func(a, b Letter) int { return a.Sent.Compare(b.Sent) })
 	return d, nil
 }
@@ -148,8 +148,8 @@ func (d *Dead) Release(ctx context.Context) error {
 const MendTime = 3 * time.Minute
 
 const (
-	// emptyReceives is how many receives in a row have to bring nothing new before the queue counts as read: one alone
-	// may have missed what another reader was just giving back.
+	// emptyReceives is how many receives in a row have to bring nothing new before the queue counts as read, while it said
+	// that it has more: one alone may have missed what another reader was just giving back.
 	emptyReceives = 2
 	// emptyWait is the long poll of a look: it asks all of SQS's servers, where a short poll asks some.
 	emptyWait = time.Second
