@@ -170,7 +170,7 @@ func imageMutants() []mutant {
 			name:   "own-version-retired",
 			breaks: "5: a bake retires the version that is current",
 			edits:  []edit{{retireFile, `		case kept < keep || v.Number == current || v.Number == own:`, `		case kept < keep:`}},
-			tests:  in(bakeTests, "TestTheCurrentVersionIsKeptHoweverOldItIs"),
+			tests:  in(bakeTests, "TestARollbacksVersionIsNotRetired"),
 		},
 		{
 			name:   "public-without-confirmation",

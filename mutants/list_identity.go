@@ -65,7 +65,7 @@ func identityMutants() []mutant {
 			name:   "made-not-compared",
 			breaks: "2: what came back is not compared with what was asked",
 			edits:  []edit{{makeFile, `	if m.Check != nil {`, `	if m.Check != nil && how == "" {`}},
-			tests:  in(bakeTests, "TestAServerOfAnotherTypeThanAskedFailsTheBake"),
+			tests:  in(bakeTests, "TestAServerOfAnotherImageThanAskedFailsTheBake"),
 		},
 		{
 			name:   "name-without-incarnation",

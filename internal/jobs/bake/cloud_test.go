@@ -66,7 +66,7 @@ func (r *region) Launch(_ context.Context, q c.LaunchRequest) (made []c.Instance
 			return &jobs.Error{Class: jobs.NextPool, Code: "InsufficientInstanceCapacity", Thing: q.Type}
 		}
 		i := &instance{c.Instance{ID: r.w.id("i"), ImageID: q.ImageID, Type: q.Type, SubnetID: q.SubnetID, State: "pending", ClientToken: q.Token,
-			Tags: q.InstanceTags, Spot: q.Spot, Volumes: map[string]string{"/dev/xvda": "vol-1"}}, time.Now()}
+			Tags: q.InstanceTags, Spot: q.Spot, Volumes: map[string]string{"/dev/xvda": "vol-1"}}, time.Now(), time.Now()}
 		r.instances[i.ID] = i
 		made = []c.Instance{i.Instance}
 		return nil
@@ -80,7 +80,7 @@ func (r *region) Instances(_ context.Context, ids ...string) (found []c.Instance
 	}
 	err = r.call("DescribeInstances", func() error {
 		for _, id := range ids {
-			if i := r.instances[id]; i != nil {
+			if i := r.instances[id]; i != nil && time.Since(i.made) >= r.w.lag {
 				found = append(found, i.see())
 			}
 		}
@@ -100,7 +100,7 @@ func (r *region) InstancesTagged(_ context.Context, tags map[string]string, _ ..
 func (r *region) describe(fits func(c.Instance) bool) (found []c.Instance, err error) {
 	err = r.call("DescribeInstances", func() error {
 		for _, i := range r.instances {
-			if seen := i.see(); fits(seen) {
+			if seen := i.see(); fits(seen) && time.Since(i.made) >= r.w.lag {
 				found = append(found, seen)
 			}
 		}
@@ -163,7 +163,7 @@ func (r *region) ImageUsers(_ context.Context, ids ...string) (map[string][]stri
 func (r *region) describeImages(fits func(c.Image) bool) (found []c.Image, err error) {
 	err = r.call("DescribeImages", func() error {
 		for _, i := range r.images {
-			if seen := i.see(); fits(seen) {
+			if seen := i.see(); fits(seen) && time.Since(i.begun) >= r.w.lag {
 				found = append(found, seen)
 			}
 		}

@@ -46,6 +46,8 @@ type world struct {
 	ran map[string]int
 	// full are the instance types without capacity.
 	full map[string]bool
+	// lag is after what time a Describe shows what was made.
+	lag time.Duration
 	// on is called at the call of that name, before its effect.
 	on map[string]func()
 }
@@ -73,7 +75,7 @@ type region struct {
 
 type instance struct {
 	c.Instance
-	since time.Time
+	since, made time.Time
 }
 
 type ami struct {
