@@ -109,13 +109,17 @@ func FuzzQueries(f *testing.F) {
 	for _, name := range actions(f) {
 		f.Add("Action=" + name)
 	}
+	service, count := hostileService(f), 0
+	defer func() { service.Close() }()
 	f.Fuzz(func(t *testing.T, query string) {
 		form, err := url.ParseQuery(query)
 		if err != nil {
 			return
 		}
-		service := hostileService(t)
-		defer service.Close()
+		if count++; count%renewal == 0 {
+			service.Close()
+			service = hostileService(t)
+		}
 		if status, body := hostileAnswer(t, service, form); status >= 500 && !strings.Contains(body, "Capacity") {
 			t.Fatalf("%d: %.500s", status, body)
 		}
@@ -156,7 +160,7 @@ func FuzzCalls(f *testing.F) {
 		f.Add(byte(0), calls[0], calls[1])
 	}
 	for _, calls := range [][2]string{
-		{"CreateTable", `{"TableName":"tab","KeySchema":[{"AttributeName":"id","KeyType":"HASH"}],"AttributeDefinitions":[{"AttributeName":"id","AttributeType":"S"}],"BillingMode":"PAY_PER_REQUEST"}`},
+		{"CreateTable", aTable},
 		{"PutItem", `{"TableName":"tab","Item":{"id":{"S":"a"},"n":{"N":"1e-130"},"l":{"L":[{"M":{}}]}}}`}, {"GetItem", `{"TableName":"tab","Key":{"id":{"S":""}}}`},
 		{"UpdateItem", `{"TableName":"tab","Key":{"id":{"S":"a"}},"UpdateExpression":"SET n = n + :n","ExpressionAttributeValues":{":n":{"N":"9e125"}}}`},
 		{"Query", `{"TableName":"tab","KeyConditionExpression":"id = :i","ExpressionAttributeValues":{":i":{"S":"a"}},"Limit":0}`}, {"Scan", `{"TableName":"tab","Segment":5,"TotalSegments":2}`},
@@ -175,25 +179,44 @@ func FuzzCalls(f *testing.F) {
 	f.Add(byte(3), "CreateSecret", `{"Name":"a","SecretBinary":"!"}`)
 	f.Add(byte(3), "GetSecretValue", `{"SecretId":"","VersionStage":"x"}`)
 	f.Add(byte(3), "DeleteSecret", strings.Repeat("[", 20_000))
-	f.Fuzz(func(t *testing.T, service byte, action, body string) {
-		server, err := localaws.New(localaws.Config{Log: slog.New(slog.DiscardHandler)})
-		if err != nil {
-			t.Fatal(err)
+	server, count := hostileServer(f), 0
+	defer func() {
+		if err := server.Close(); err != nil {
+			f.Fatal(err)
 		}
-		defer func() {
+	}()
+	f.Fuzz(func(t *testing.T, service byte, action, body string) {
+		if count++; count%renewal == 0 {
 			if err := server.Close(); err != nil {
 				t.Fatal(err)
 			}
-		}()
-		call(t, server, "AmazonSQS.CreateQueue", `{"QueueName":"q"}`)
+			server = hostileServer(t)
+		}
 		call(t, server, targets[int(service)%len(targets)]+"."+action, body)
 	})
 }
 
-// call sends one call, and does not wait for messages that are not there.
-func call(t *testing.T, server *localaws.Server, target, body string) {
+// renewal is after how many calls an endpoint gives way to a new one: what they make stays in memory.
+const renewal = 200
+
+// hostileServer is an endpoint with a queue and a table.
+func hostileServer(t testing.TB) *localaws.Server {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	server, err := localaws.New(localaws.Config{Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	call(t, server, "AmazonSQS.CreateQueue", `{"QueueName":"q"}`)
+	call(t, server, "DynamoDB_20120810.CreateTable", aTable)
+	return server
+}
+
+const aTable = `{"TableName":"tab","KeySchema":[{"AttributeName":"id","KeyType":"HASH"}],"AttributeDefinitions":[{"AttributeName":"id","AttributeType":"S"}],"BillingMode":"PAY_PER_REQUEST"}`
+
+// call sends one call, and does not wait for messages that are not there.
+func call(t testing.TB, server *localaws.Server, target, body string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
 	defer cancel()
 	request := httptest.NewRequest("POST", "http://127.0.0.1:4567/", strings.NewReader(body)).WithContext(ctx)
 	request.RequestURI = ""

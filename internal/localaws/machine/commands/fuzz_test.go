@@ -77,7 +77,7 @@ func FuzzScripts(f *testing.F) {
 		}
 		s := &shell.System{Files: files.New(files.Mount{Disk: root.Fork()}), Programs: All(), Speed: 1e9, MaxSteps: 300}
 		var out, errs paper
-		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()
 		ended := make(chan struct{})
 		go func() {

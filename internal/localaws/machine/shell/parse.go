@@ -43,9 +43,12 @@ func parse(text string) script {
 		return s
 	}
 	for statement, err := range syntax.NewParser().StmtsSeq(strings.NewReader(text)) {
-		if err != nil {
+		// The parser may go on after an error, even for a caller who has left.
+		if s.err == nil {
 			s.err = err
-			break
+		}
+		if s.err != nil {
+			continue
 		}
 		s.statements = append(s.statements, statement)
 	}

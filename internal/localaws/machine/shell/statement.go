@@ -157,6 +157,11 @@ func (s *shell) command(cmd syntax.Command) {
 	case *syntax.CaseClause:
 		s.caseClause(cmd)
 	case *syntax.FuncDecl:
+		if cmd.Name == nil { // other shells' functions without a name
+			s.complain("syntax error near unexpected token `('")
+			s.status, s.flow = 2, flowExit
+			return
+		}
 		s.funcs[cmd.Name.Value] = cmd.Body
 		s.status = 0
 	case *syntax.DeclClause:
