@@ -125,13 +125,13 @@ func terminateMutants() []mutant {
 		{
 			name:   "terminate-takes-notfound-for-gone",
 			breaks: "3: a server that EC2 does not show yet is forgotten, and runs on",
-			edits:  []edit{{terminateSteps, `!seen && turn.Now().Sub(server.Launched) >= jobs.PropagationLimit:`, `!seen:`}},
+			edits:  []edit{{terminateSteps, `!seen && turn.Now().Sub(server.Launched) >= jobs.PropagationLimit):`, `!seen):`}},
 			tests:  in(terminateTests, "TestAServerThatEC2DoesNotShowYetIsNotForgotten"),
 		},
 		{
 			name:   "one-more-goes",
 			breaks: "7: one server more than asked is terminated",
-			edits:  []edit{{"internal/jobs/terminate/terminate.go", `ordinals.Of(held[min(*s.To, len(held)):]...)`, `ordinals.Of(held[max(min(*s.To, len(held))-1, 0):]...)`}},
+			edits:  []edit{{"internal/jobs/terminate/terminate.go", `held[min(*s.To, len(held)):]...)...)`, `held[max(min(*s.To, len(held))-1, 0):]...)...)`}},
 			tests:  in(terminateTests, "TestTheChosenServersGoAndTheOthersStay"),
 		},
 	}
