@@ -39,7 +39,9 @@ func TestTheCommandsOfThePagesRun(t *testing.T) {
 					s.run("dead", "drop", "--all", "--yes") // what the line before left
 					s.bury(jobs.LaneNormal, "5fea7756-0ea4-451a-a703-a558b933e274", submission("page", "a"), "same key, another spec")
 					s.bury(jobs.LaneNormal, "c0ffee00-0ea4-451a-a703-a558b933e274", submission("page", "b"), `"kind" is "X"; expected one of [Bake]`)
-					time.Sleep(2 * time.Hour)
+					if strings.Contains(line, "--older") {
+						time.Sleep(2 * time.Hour)
+					}
 					s.must(cli.ExitOK, args[1:]...)
 					ran++
 				}
