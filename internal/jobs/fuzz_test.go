@@ -53,7 +53,7 @@ func FuzzMessages(f *testing.F) {
 	f.Add([]byte(`{"schema":1,"type":"submit","kind":"Ping","name":"web"}`), "\x1b[2J", "-9223372036854775808")
 	f.Fuzz(func(t *testing.T, body []byte, original, receives string) {
 		r := queue.FromSQS(jobs.LaneNormal, types.Message{MessageId: aws.String("own"), Body: aws.String(string(body)), ReceiptHandle: aws.String("r"),
-			Attributes: map[string]string{"ApproximateReceiveCount": receives, "SentTimestamp": receives},
+			Attributes:        map[string]string{"ApproximateReceiveCount": receives, "SentTimestamp": receives},
 			MessageAttributes: map[string]types.MessageAttributeValue{queue.AttributeOriginal: {DataType: aws.String("String"), StringValue: &original}}})
 		m := newMemory()
 		log := &alarm{}

@@ -1,9 +1,13 @@
 package jobs_test
 
 import (
+	"context"
+	"errors"
 	"runtime"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stampmill/stampmill/internal/jobs"
 	"github.com/stampmill/stampmill/internal/jobs/ping"
@@ -59,4 +63,40 @@ func TestAnEventIsNoMessageAndSaysWhatToDo(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "EC2 Instance State-change Notification") || !strings.Contains(err.Error(), "targets") {
 		t.Errorf("an event is told as %v", err)
 	}
+}
+
+// clouded are families of which one row cannot be read.
+type clouded struct {
+	*memory
+	id string
+}
+
+func (c clouded) Rows(ctx context.Context, ids []string) (map[string]*jobs.Row, error) {
+	rows, err := c.memory.Rows(ctx, ids)
+	if rows[c.id] != nil {
+		rows[c.id] = &jobs.Row{Unreadable: errors.New("the item of job " + c.id + " cannot be read")}
+	}
+	return rows, err
+}
+
+func TestWhatAnUnreadableJobMadeIsLeftAloneAndTheRestIsReaped(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		m.put(&jobs.Job{ID: "bake-dark", State: jobs.Succeeded, Incarnation: "dark", Run: 1})
+		y := newYard()
+		y.put("i-dark", ours("bake-dark", "dark"))
+		y.put("i-orphan", ours("bake-gone", "gone"))
+		reaper := newReaper(y, m)
+		reaper.Rows = clouded{m, "bake-dark"}
+		for range 3 {
+			if _, err := reaper.Reap(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(31 * time.Minute)
+		}
+		if y.removed["i-dark"] || !y.removed["i-orphan"] {
+			t.Fatalf("removed are %v", y.removed)
+		}
+	})
 }
