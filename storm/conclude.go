@@ -104,7 +104,10 @@ func (s *storm) report(found []finding, w *world) {
 			retried++
 		}
 	}
-	s.say("killed: %v", s.killed)
+	s.mu.Lock()
+	reaped := s.reaped
+	s.mu.Unlock()
+	s.say("killed: %v; the reaper removed %d things that late calls had made", s.killed, reaped)
 	s.say("jobs: %v; %d of them retried, %d batches; %d servers and %d AMIs stand in the end", ends, retried, children, s.seen.standing(), len(w.Images))
 	for n, f := range found {
 		if n == mostTold {

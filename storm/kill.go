@@ -112,6 +112,9 @@ func (s *storm) restart(ctx context.Context) error {
 		return fmt.Errorf("the endpoint does not come back: %w", err)
 	}
 	s.pool.endpoint = endpoint
+	if err := s.slow(ctx); err != nil {
+		return err
+	}
 	if took := time.Since(begun); took > 3*time.Second {
 		s.say("the endpoint took %.1f s to come back", took.Seconds())
 	}

@@ -72,13 +72,25 @@ func (p *pool) start() error {
 		"STAMPMILL_REAP_INTERVAL="+reapInterval, "STAMPMILL_REAP_GRACE="+reapGrace, "STAMPMILL_TARGETS="+copyRegion, "STAMPMILL_DRAIN_GRACE=20s",
 		"STAMPMILL_HEALTH=", "STAMPMILL_LOG_LEVEL=debug", "STAMPMILL_LOG_FORMAT=json")
 	var err error
-	m.Process, err = s.Processes.Start(fmt.Sprintf("worker-%04d", m.number), s.Folder, environment, nil, func(line string) { m.last = line }, s.Binary("stampmill-worker"))
+	m.Process, err = s.Processes.Start(fmt.Sprintf("worker-%04d", m.number), s.Folder, environment, nil, m.read(s), s.Binary("stampmill-worker"))
 	if err != nil {
 		return fmt.Errorf("start worker %d: %w", m.number, err)
 	}
 	p.members = append(p.members, m)
 	go p.await(m)
 	return nil
+}
+
+// read keeps the last line of the worker's log, and counts what its reaper removes.
+func (m *member) read(s *storm) func(line string) {
+	return func(line string) {
+		m.last = line
+		if strings.Contains(line, `"removed an orphan"`) {
+			s.mu.Lock()
+			s.reaped++
+			s.mu.Unlock()
+		}
+	}
 }
 
 // await replaces a worker that ended by itself. While the endpoint is down it may end with an error, as under any

@@ -56,6 +56,7 @@ type storm struct {
 	fleets   map[string]expectedFleet // as the jobs that have ended leave them
 	findings []finding                // of the run itself: a worker that died by itself, a fleet that never came to be
 	calm     bool                     // all kills are done
+	reaped   int                      // orphans that the reaper removed
 }
 
 func newStorm(o options, folder string, out io.Writer) *storm {
@@ -110,6 +111,9 @@ func (s *storm) open(ctx context.Context) error {
 	}
 	s.app, err = app.Open(ctx, app.Options{Common: config.Common{Prefix: prefix, Installation: prefix}, Clients: s.AWS})
 	if err != nil {
+		return err
+	}
+	if err := s.slow(ctx); err != nil {
 		return err
 	}
 	s.say("open after %s at %s", s.elapsed(), s.URL)

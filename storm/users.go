@@ -68,12 +68,15 @@ func (s *storm) carryAll(ctx context.Context, round []*request) error {
 }
 
 func (s *storm) bake(line string, wish imageWish, dice *rand.Rand) (*request, error) {
-	mischief, fails, tests := drawMischief(dice), dice.IntN(100) < 20, dice.IntN(100) < 50
+	mischief, fails, late, tests := drawMischief(dice), dice.IntN(100) < 25, dice.IntN(2) == 0, dice.IntN(100) < 50
 	var text strings.Builder
 	fmt.Fprintf(&text, "kind: Bake\nname: %s\nspec:\n  from: {parameter: %s}\n  builder: {types: [c7g.large, m7g.large]}\n", line, baseImage)
-	fmt.Fprintf(&text, "  steps:\n    - run: echo %d > /etc/storm\n    - run: systemctl is-system-running || true\n", dice.Uint32())
+	fmt.Fprintf(&text, "  steps:\n    - run: echo %d > /etc/storm; cp /etc/storm /run/storm\n    - run: systemctl is-system-running || true\n", dice.Uint32())
 	check := "test -s /etc/storm"
-	if fails {
+	switch {
+	case fails && late:
+		check, tests = "test -s /run/storm", true // what is there on the builder is not on a server of the AMI
+	case fails:
 		check = "test -s /etc/calm"
 	}
 	fmt.Fprintf(&text, "  verify:\n    - run: %s\n  bootTest: %t\n  publish: {parameter: %s}\n", check, tests, parameterOf(line))
