@@ -83,10 +83,18 @@ func (c *command) lookAtDead(ctx context.Context, f *letterFilter, look func(*qu
 		return err
 	}
 	err = look(d)
+	c.tellPart(d)
+	return errors.Join(err, d.Release(ctx))
+}
+
+// tellPart says what was not read.
+func (c *command) tellPart(d *queue.Dead) {
 	if !d.Whole {
 		fmt.Fprintln(c.Err, sampled(d))
 	}
-	return errors.Join(err, d.Release(ctx))
+	if d.Hidden > 0 {
+		fmt.Fprintf(c.Err, "about %s in other readers' hands and not read; what nobody deletes appears again within ten minutes\n", plural(d.Hidden, "dead letter"))
+	}
 }
 
 // sampled says that there is more than was read.

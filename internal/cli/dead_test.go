@@ -307,6 +307,51 @@ func TestALetterThatTheQueueItselfGaveUpGoesBackToItsLane(t *testing.T) {
 	})
 }
 
+func TestLettersInOthersHandsAreSaidToBeThere(t *testing.T) {
+	installed(t, 0, func(t *testing.T, s *shell) {
+		s.bury(jobs.LaneLow, "a", keyless, "unknown kind")
+		if _, err := s.User.Queue.Receive(t.Context(), queue.DeadLetters, 1, 0); err != nil {
+			t.Fatal(err)
+		}
+		a := s.run("dead", "list", "-o", "json")
+		wants(t, a.err, "about 1 dead letter in other readers' hands")
+		if a.out != "[]\n" {
+			t.Errorf("listed %s", a.out)
+		}
+	})
+}
+
+func TestAQueueLongerThanOneLookIsSaidToBeReadInPart(t *testing.T) {
+	installed(t, 0, func(t *testing.T, s *shell) {
+		for i := range 30 {
+			s.bury(jobs.LaneLow, fmt.Sprint("original-", i), keyless, "unknown kind")
+		}
+		d, err := s.User.Queue.ReadDead(t.Context(), queue.Reading{Most: 10}, nil)
+		if err != nil || d.Whole || d.Read != 10 || d.About != 30 || len(d.Letters) != 10 {
+			t.Fatalf("%+v, %v", d, err)
+		}
+		if err := d.Drop(t.Context(), d.Letters[0]); err != nil {
+			t.Fatal(err)
+		}
+		if err := d.Release(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := d.Drop(t.Context(), d.Letters[1]); err == nil {
+			t.Error("a letter that was given back is dropped")
+		}
+		d, err = s.User.Queue.ReadDead(t.Context(), queue.Reading{Bytes: 1}, nil)
+		if err != nil || d.Whole || d.About != 29 {
+			t.Fatalf("%+v, %v", d, err)
+		}
+		if err := d.Release(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if n := s.backlog(queue.DeadLetters); n != 29 {
+			t.Errorf("%d letters are left, expected 29", n)
+		}
+	})
+}
+
 func TestDeadTakesNoCommandThatMightMeanEverything(t *testing.T) {
 	installed(t, 0, func(t *testing.T, s *shell) {
 		for _, c := range []struct {

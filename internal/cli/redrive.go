@@ -93,6 +93,7 @@ func (c *command) mendChosen(ctx context.Context, a *app.App, m mending, f *lett
 		return err
 	}
 	defer func() { err = errors.Join(err, d.Release(ctx)) }()
+	c.tellPart(d)
 	if len(d.Letters) == 0 {
 		return exitf(ExitNotFound, "no dead letter matches, of %d that were read; `stampmill dead list` shows all", d.Read)
 	}
@@ -135,9 +136,6 @@ func question(m mending, d *queue.Dead) string {
 			break
 		}
 		fmt.Fprintf(&b, "  %6d  %s\n", counts[reason], orDefault(reason, "no reason is given"))
-	}
-	if !d.Whole {
-		fmt.Fprintln(&b, sampled(d))
 	}
 	return strings.TrimSuffix(b.String(), "\n")
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -42,8 +43,9 @@ type Reading struct {
 type Dead struct {
 	// Letters are those that were chosen, the oldest first.
 	Letters []Letter
-	// Read is how many were looked at, and About how many the queue said that it has.
-	Read, About int
+	// Read is how many were looked at, About how many the queue said that it has, and Hidden how many were in other readers'
+	// hands when the look began.
+	Read, About, Hidden int
 	// Whole is false where a bound ended the look before the queue did.
 	Whole bool
 	// Held is until when the letters are surely hidden from others.
@@ -57,12 +59,12 @@ type Dead struct {
 // ReadDead looks through the dead letters and keeps those that choose wants; nil: all.
 func (q *Queue) ReadDead(ctx context.Context, r Reading, choose func(Letter) bool) (*Dead, error) {
 	r = r.withDefaults()
-	about, err := q.Backlog(ctx, DeadLetters)
+	about, hidden, err := q.countDead(ctx)
 	if err != nil {
 		return nil, err
 	}
 	begun := time.Now()
-	d := &Dead{About: about, Held: begun.Add(r.Hold), queue: q, held: map[string]jobs.Received{}}
+	d := &Dead{About: about, Hidden: hidden, Held: begun.Add(r.Hold), queue: q, held: map[string]jobs.Received{}}
 	bytes, empty := 0, 0
 	for empty < emptyReceives && (empty == 0 || len(d.held) < about) {
 		if len(d.held) >= r.Most || bytes >= r.Bytes || time.Since(begun) >= r.Time {
@@ -171,6 +173,24 @@ func (r Reading) withDefaults() Reading {
 		r.Hold = 10 * time.Minute
 	}
 	return r
+}
+
+// countDead says about how many letters can be received, and how many others hold.
+func (q *Queue) countDead(ctx context.Context) (waiting, hidden int, err error) {
+	names := []types.QueueAttributeName{types.QueueAttributeNameApproximateNumberOfMessages, types.QueueAttributeNameApproximateNumberOfMessagesNotVisible}
+	out, err := q.API.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &q.lanes[DeadLetters].url, AttributeNames: names})
+	if err != nil {
+		return 0, 0, fmt.Errorf("count the dead letters: %w", err)
+	}
+	waiting, err = strconv.Atoi(out.Attributes[string(names[0])])
+	if err != nil {
+		return 0, 0, fmt.Errorf("count the dead letters: %w", err)
+	}
+	hidden, err = strconv.Atoi(out.Attributes[string(names[1])])
+	if err != nil {
+		return 0, 0, fmt.Errorf("count the dead letters: %w", err)
+	}
+	return waiting, hidden, nil
 }
 
 func (q *Queue) receiveDead(ctx context.Context, hold time.Duration) ([]Letter, error) {
