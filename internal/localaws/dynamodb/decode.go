@@ -44,6 +44,9 @@ func (r *reader) nested(depth int) (Value, error) {
 	}
 	var value Value
 	err := r.object(func(kind string) error {
+		if depth == maxDepth && (kind == "L" || kind == "M") {
+			return invalid("Nesting Levels have exceeded supported limits")
+		}
 		if value != nil {
 			return invalid(manyText)
 		}
