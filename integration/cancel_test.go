@@ -13,7 +13,7 @@ func TestACancelledBakeLeavesNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			m := newMill(t)
-			m.work("STAMPMILL_PACE=20") // so that it waits at each step for seconds
+			m.work("STAMPMILL_PACE=4") // so that it waits at each step for seconds
 			document := bakeInUserData
 			if step == "provision" {
 				document = strings.ReplaceAll(document, "echo stamped", "sleep 600; echo stamped")
@@ -39,14 +39,14 @@ func TestACancelledLaunchLeavesTheServersThatWereThereBefore(t *testing.T) {
 	t.Parallel()
 	m := newMill(t)
 	first := m.work()
-	image := m.ami()
+	image := linux
 	m.ended(0, m.submit(launchOf(image, 2, ""))...)
 	before := ids(m.fleet("shop"))
-	first.drain()
+	first.kill()
 	m.work("STAMPMILL_PACE=1") // so that it waits for its servers for seconds
-	id := m.submit(launchOf(image, 6, ""))[0]
+	id := m.submit(launchOf(image, 5, ""))[0]
 	m.waits(id, "running-1")
-	m.until("the new servers", func() bool { return len(m.fleet("shop")) == 6 })
+	m.until("the new servers", func() bool { return len(m.fleet("shop")) == 5 })
 	m.do("cancel", id)
 	m.ended(exitCancelled, id)
 	m.leaves(2, 0)

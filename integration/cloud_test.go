@@ -3,12 +3,10 @@ package integration
 import (
 	"fmt"
 	"slices"
-	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
-	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
 	"github.com/stampmill/stampmill/internal/aws/clients"
 	"github.com/stampmill/stampmill/internal/jobs"
@@ -20,7 +18,7 @@ const (
 	noTokens       = "EC2 ignores client tokens: the same token launches again, and there is no client-token filter"
 	noAgent        = "no server has an agent: DescribeInstanceInformation is missing, and SendCommand succeeds without running anything"
 	noServers      = "its servers are records: nothing runs on them, and they have no console"
-	noLaunchIndex  = "DescribeInstances says of every server that its launch index is 0"
+	noMaxCount     = "RunInstances launches MinCount servers and never more, so that each is the first of its call"
 	noReferences   = "EC2 has no DescribeImageReferences, which says what still uses an AMI"
 	noSnapshotTags = "CreateImage refuses the snapshots' tags, and DeregisterImage leaves snapshots behind"
 )
@@ -37,39 +35,6 @@ const amazonLinux = "AMAZON_LINUX"
 func (m *mill) own() jobs.Target { return jobs.Target{} }
 
 func (m *mill) aws() *clients.Regional { return m.Clients.For(m.own()) }
-
-// base is an Amazon Linux AMI of the endpoint's, once somebody looked.
-var base struct {
-	sync.Mutex
-	id string
-}
-
-// ami is the id of the Amazon Linux that the endpoint's own parameter names. moto reads its catalogs at the first question,
-// for seconds: it is asked until it has.
-func (m *mill) ami() string {
-	m.t.Helper()
-	base.Lock()
-	defer base.Unlock()
-	name := "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
-	m.until("an Amazon Linux on the endpoint", func() bool {
-		if base.id != "" {
-			return true
-		}
-		parameter, err := m.aws().SSM.GetParameter(m.t.Context(), &ssm.GetParameterInput{Name: &name})
-		if err != nil {
-			m.t.Log(err)
-			return false
-		}
-		id := aws.ToString(parameter.Parameter.Value)
-		if _, err := m.aws().EC2.DescribeImages(m.t.Context(), &ec2.DescribeImagesInput{ImageIds: []string{id}}); err != nil {
-			m.t.Log(err)
-			return false
-		}
-		base.id = id
-		return true
-	})
-	return base.id
-}
 
 func filter(name string, values ...string) types.Filter {
 	return types.Filter{Name: &name, Values: values}

@@ -99,7 +99,7 @@ func TestAKillAfterALaunchMakesNoSecondServer(t *testing.T) {
 	t.Parallel()
 	unserved(t, everyFault(noTokens))
 	m := newMill(t)
-	sent := m.strike(launchOf(m.ami(), 4, ""), false, call{service: "EC2", action: "RunInstances"})
+	sent := m.strike(launchOf(linux, 4, ""), false, call{service: "EC2", action: "RunInstances"})
 	m.ended(0, sent...)
 	if fleet := m.ordinals("shop"); len(fleet) != 4 || len(m.everLaunched()) != 4 {
 		t.Errorf("the fleet has %d servers; %d were launched", len(fleet), len(m.everLaunched()))
@@ -111,7 +111,7 @@ func TestATerminateOutlivesItsWorker(t *testing.T) {
 	t.Parallel()
 	m := newMill(t)
 	first := m.work()
-	m.ended(0, m.submit(launchOf(m.ami(), 4, ""))...)
+	m.ended(0, m.submit(launchOf(linux, 3, ""))...)
 	first.kill()
 	m.ended(0, m.strike("kind: Terminate\nname: less\nspec: {fleet: shop, to: 1}\n", false, call{service: "EC2", action: "TerminateInstances"})...)
 	if fleet := m.ordinals("shop"); len(fleet) != 1 || fleet[0].InstanceID == "" {

@@ -20,7 +20,6 @@ import (
 	"github.com/stampmill/stampmill/internal/app"
 	"github.com/stampmill/stampmill/internal/aws/clients"
 	"github.com/stampmill/stampmill/internal/config"
-	"github.com/stampmill/stampmill/internal/jobs"
 	"github.com/stampmill/stampmill/internal/localaws"
 )
 
@@ -131,20 +130,4 @@ func options(t *testing.T, prefix string) app.Options {
 		t.Fatal(err)
 	}
 	return app.Options{Common: config.Common{Prefix: prefix, Installation: prefix}, Clients: sdk, Visibility: 9 * time.Second, Pace: 60}
-}
-
-// install makes an installation of the test's own, whose prefix begins as given: the prefix that is in the options.
-func install(t *testing.T, prefix string) app.Options {
-	t.Helper()
-	o := options(t, prefix+"-"+jobs.NewIncarnation()) // an endpoint that goes on may have seen the last run
-	in, err := app.Build(o).Installation(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for range 2 { // the second time changes nothing
-		if err := in.Make(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return o
 }

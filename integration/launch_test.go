@@ -53,10 +53,10 @@ func TestALaunchStampsSoManyServersEachWithItsOrdinal(t *testing.T) {
 	t.Parallel()
 	m := newMill(t)
 	m.work()
-	image := m.ami()
-	m.ended(0, m.submit(launchOf(image, 5, "  tags: {team: edge}\n"))...)
+	image := linux
+	m.ended(0, m.submit(launchOf(image, 3, "  tags: {team: edge}\n"))...)
 	first := m.ordinals("shop")
-	for ordinal := range 5 {
+	for ordinal := range 3 {
 		server, ok := first[ordinal]
 		if !ok || server.Hostname != fmt.Sprintf("shop-%03d", ordinal) || server.State != ledger.Healthy || server.AMI != image {
 			t.Errorf("ordinal %d is %+v", ordinal, server)
@@ -69,9 +69,9 @@ func TestALaunchStampsSoManyServersEachWithItsOrdinal(t *testing.T) {
 	}
 
 	// Again with a higher count: those that are there stay.
-	m.ended(0, m.submit(launchOf(image, 7, ""))...)
+	m.ended(0, m.submit(launchOf(image, 5, ""))...)
 	second := m.ordinals("shop")
-	if len(second) != 7 || len(m.everLaunched()) != 7 {
+	if len(second) != 5 || len(m.everLaunched()) != 5 {
 		t.Errorf("the fleet has %d servers; %d were launched", len(second), len(m.everLaunched()))
 	}
 	for ordinal, server := range first {
@@ -84,10 +84,10 @@ func TestALaunchStampsSoManyServersEachWithItsOrdinal(t *testing.T) {
 
 func TestAnOrdinalIsTheServersLaunchIndexInItsBatch(t *testing.T) {
 	t.Parallel()
-	unserved(t, everyFault(noLaunchIndex))
+	unserved(t, everyFault(noMaxCount))
 	m := newMill(t)
 	m.work()
-	m.ended(0, m.submit(launchOf(m.ami(), 9, ""))...)
+	m.ended(0, m.submit(launchOf(linux, 9, ""))...)
 	byOrdinal := m.ordinals("shop")
 	for _, server := range m.fleet("shop") {
 		if index := int(aws.ToInt32(server.AmiLaunchIndex)); byOrdinal[index].InstanceID != aws.ToString(server.InstanceId) {
@@ -100,7 +100,7 @@ func TestALaunchReplacesAServerThatIsGoneUnderItsOrdinal(t *testing.T) {
 	t.Parallel()
 	m := newMill(t)
 	m.work()
-	image := m.ami()
+	image := linux
 	m.ended(0, m.submit(launchOf(image, 3, ""))...)
 	before := m.ordinals("shop")
 	m.terminate(before[1].InstanceID)
@@ -147,13 +147,13 @@ func TestServersAreCheckedByAScriptBeforeTheyCount(t *testing.T) {
 	unserved(t, everyFault(noAgent))
 	m := newMill(t)
 	m.work()
-	m.ended(0, m.submit(launchOf(m.ami(), 2, `  server: {instanceProfile: mill}
+	m.ended(0, m.submit(launchOf(linux, 2, `  server: {instanceProfile: mill}
   healthy:
     run: test "$(hostname)" = "shop-$(printf %03d "$STAMPMILL_ORDINAL")" || grep -q Edge /run/stampmill/settings.json
     within: 5m
 `))...)
 	m.ordinals("shop")
-	m.ended(exitJobFailed, m.submit(launchOf(m.ami(), 4, "  server: {instanceProfile: mill}\n  healthy: {run: exit 1, within: 1m}\n"))...)
+	m.ended(exitJobFailed, m.submit(launchOf(linux, 4, "  server: {instanceProfile: mill}\n  healthy: {run: exit 1, within: 1m}\n"))...)
 	if left := m.ordinals("shop"); len(left) != 2 {
 		t.Errorf("a launch that failed left %d servers instead of the 2 that were there", len(left))
 	}
@@ -173,7 +173,7 @@ func TestServersAreRegisteredWithTheirTargetGroup(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.ended(0, m.submit(launchOf(m.ami(), 3, "  attach: {targetGroups: ["+m.prefix+"]}\n"))...)
+	m.ended(0, m.submit(launchOf(linux, 3, "  attach: {targetGroups: ["+m.prefix+"]}\n"))...)
 	registered := func() []string {
 		health, err := m.aws().ELBv2.DescribeTargetHealth(t.Context(), &elb.DescribeTargetHealthInput{TargetGroupArn: group.TargetGroups[0].TargetGroupArn})
 		if err != nil {

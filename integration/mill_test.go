@@ -31,15 +31,22 @@ type mill struct {
 
 // bareMill is an installation's name; nothing of it is there yet.
 func bareMill(t *testing.T) *mill {
+	t.Helper()
+	awake(t)
 	prefix := "it-" + jobs.NewIncarnation() // an endpoint that goes on may have seen the last run
 	return &mill{t: t, prefix: prefix, folder: t.TempDir(), settings: append(environment(), "STAMPMILL_PREFIX="+prefix)}
 }
 
-// newMill makes an installation of the test's own by `stampmill setup`.
+// newMill makes an installation of the test's own: by the CloudFormation template on LocalStack, which deploys all of it
+// to where the tests look for it, else by `stampmill setup`.
 func newMill(t *testing.T) *mill {
 	t.Helper()
 	m := bareMill(t)
-	m.do("setup")
+	if endpointName() != localstack {
+		m.do("setup")
+	} else if _, err := deploy(t.Context(), m.prefix); err != nil {
+		t.Fatal(err)
+	}
 	return m.open()
 }
 
@@ -68,8 +75,8 @@ func (m *mill) work(settings ...string) *worker {
 	m.t.Helper()
 	m.workers++
 	lease, visibility := times()
-	common := []string{"STAMPMILL_LEASE=" + lease.String(), "STAMPMILL_VISIBILITY=" + visibility.String(), "STAMPMILL_POLL=1s",
-		"STAMPMILL_SWEEP_INTERVAL=1s", "STAMPMILL_SLOTS=8", "STAMPMILL_PACE=60", "STAMPMILL_HEALTH=", "STAMPMILL_LOG_LEVEL=debug"}
+	common := []string{"STAMPMILL_LEASE=" + lease.String(), "STAMPMILL_VISIBILITY=" + visibility.String(), "STAMPMILL_POLL=4s",
+		"STAMPMILL_SWEEP_INTERVAL=10s", "STAMPMILL_SLOTS=8", "STAMPMILL_PACE=60", "STAMPMILL_HEALTH=", "STAMPMILL_LOG_LEVEL=debug"}
 	return startWorker(m.t, fmt.Sprintf("worker-%d", m.workers), m.folder, slices.Concat(m.settings, common, mended(m.t), settings))
 }
 
@@ -119,10 +126,7 @@ func (m *mill) file(document string) string {
 // submit submits the documents and gives their jobs' ids, in their order.
 func (m *mill) submit(documents string, arguments ...string) []string {
 	m.t.Helper()
-	if strings.Contains(documents, amazonLinux) {
-		documents = strings.ReplaceAll(documents, amazonLinux, m.ami())
-	}
-	path := filepath.Join(m.folder, m.file(documents))
+	path := filepath.Join(m.folder, m.file(strings.ReplaceAll(documents, amazonLinux, linux)))
 	return strings.Fields(m.do(append([]string{"submit", path}, arguments...)...))
 }
 

@@ -29,7 +29,7 @@ func TestARetriedBakeBeginsAnewAndSucceeds(t *testing.T) {
 	// It fails for want of its parameter, which the retry finds.
 	id := m.submit(strings.ReplaceAll(bakeInUserData, amazonLinux, "ssm:/"+m.prefix+"/base"))[0]
 	m.ended(exitJobFailed, id)
-	if err := m.SSM.For(m.own()).PutParameter(t.Context(), "/"+m.prefix+"/base", m.ami(), "text"); err != nil {
+	if err := m.SSM.For(m.own()).PutParameter(t.Context(), "/"+m.prefix+"/base", linux, "text"); err != nil {
 		t.Fatal(err)
 	}
 	m.do("retry", id)

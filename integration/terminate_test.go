@@ -25,17 +25,17 @@ func TestTerminateGoesDownToACountHighestOrdinalsFirst(t *testing.T) {
 	t.Parallel()
 	m := newMill(t)
 	m.work()
-	m.ended(0, m.submit(launchOf(m.ami(), 6, ""))...)
+	m.ended(0, m.submit(launchOf(linux, 3, ""))...)
 	before := m.ordinals("shop")
-	job := m.ended(0, m.submit("kind: Terminate\nname: less\nspec: {fleet: shop, to: 2}\n")...)[0]
-	if r := result[terminateResult](t, job); r.Terminated != "2-5" || r.Left != 2 {
+	job := m.ended(0, m.submit("kind: Terminate\nname: less\nspec: {fleet: shop, to: 1}\n")...)[0]
+	if r := result[terminateResult](t, job); r.Terminated != "1-2" || r.Left != 1 {
 		t.Errorf("the result is %s", job.Result)
 	}
 	after := m.ordinals("shop")
-	if len(after) != 2 || after[0].InstanceID != before[0].InstanceID || after[1].InstanceID != before[1].InstanceID {
+	if len(after) != 1 || after[0].InstanceID != before[0].InstanceID {
 		t.Errorf("before %+v\nafter %+v", before, after)
 	}
-	m.leaves(2, 0)
+	m.leaves(1, 0)
 	m.quiet()
 }
 
@@ -43,12 +43,10 @@ func TestTerminateTakesTheOrdinalsThatItNames(t *testing.T) {
 	t.Parallel()
 	m := newMill(t)
 	m.work()
-	m.ended(0, m.submit(launchOf(m.ami(), 4, ""))...)
-	m.ended(0, m.submit("kind: Terminate\nname: some\nspec: {fleet: shop, ordinals: [1, 3-9]}\n")...)
+	m.ended(0, m.submit(launchOf(linux, 3, ""))...)
+	m.ended(0, m.submit("kind: Terminate\nname: some\nspec: {fleet: shop, ordinals: [0, 2-9]}\n")...)
 	after := m.ordinals("shop")
-	_, zero := after[0]
-	_, two := after[2]
-	if len(after) != 2 || !zero || !two {
+	if _, kept := after[1]; len(after) != 1 || !kept {
 		t.Errorf("after %+v", after)
 	}
 }
@@ -57,7 +55,7 @@ func TestTerminateAllForgetsTheFleet(t *testing.T) {
 	t.Parallel()
 	m := newMill(t)
 	m.work()
-	m.ended(0, m.submit(launchOf(m.ami(), 3, ""))...)
+	m.ended(0, m.submit(launchOf(linux, 3, ""))...)
 	m.ended(0, m.submit("kind: Terminate\nname: none\nspec: {fleet: shop, all: true}\n")...)
 	m.leaves(0, 0)
 	if a := m.stampmill("fleet", "show", "shop"); a.code != exitNotFound {

@@ -21,7 +21,7 @@ func TestAShortWaitIsKeptByADelayedMessage(t *testing.T) {
 func TestALongWaitHasNoMessageAndOutlivesEveryWorker(t *testing.T) {
 	t.Parallel()
 	m := newMill(t)
-	first := m.work()
+	first := m.work("STAMPMILL_SWEEP_INTERVAL=1s")
 	id := m.submit("kind: Ping\nname: a\nspec: {wait: 2h}\n")[0]
 	due := m.due(id)
 	m.until("empty queues", func() bool { return m.messages(visible, inFlight, delayed) == 0 })
@@ -32,7 +32,7 @@ func TestALongWaitHasNoMessageAndOutlivesEveryWorker(t *testing.T) {
 	if err := m.Store.Postpone(t.Context(), due, time.Now()); err != nil { // as if two hours had passed
 		t.Fatal(err)
 	}
-	m.work()
+	m.work("STAMPMILL_SWEEP_INTERVAL=1s")
 	m.until("the wake", func() bool { return m.row(id).Job.Seq > due.Seq })
 	m.due(id) // its spec's two hours are not over: it waits on
 	m.do("cancel", id)
