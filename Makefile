@@ -38,10 +38,30 @@ race: ## run all tests with the race detector
 deaths: ## kill, cut off or freeze a worker at every call of every story (make test takes samples)
 	STAMPMILL_DEATHS=all $(GO) test -vet=off -timeout 40m -v ./internal/rig ./internal/jobs/bake | grep -vE '^(=== |    --- PASS)'
 
+SEEDS ?= 200
+SEED ?= 1
+.PHONY: sim
+sim: ## try SEEDS=200 random schedules from SEED=1 on in virtual time; DEATHS=all kills at every call first
+	@SEEDS='$(SEEDS)' SEED='$(SEED)' DEATHS='$(DEATHS)' scripts/sim.sh
+
+.PHONY: mutants
+mutants: ## seed bugs, one at a time; the tests must catch each
+	$(GO) run ./mutants
+
+KILLS ?= 50
+.PHONY: storm
+storm: ## kill, stop and freeze real workers and the endpoint KILLS=50 times while jobs run
+	$(GO) run ./storm -kills '$(KILLS)'
+
+TIME ?= 20s
+.PHONY: fuzz
+fuzz: ## run every fuzz target for TIME=20s, or 1000000x
+	scripts/fuzz.sh '$(TIME)'
+
 ENDPOINT ?= embedded
 .PHONY: integration
-integration: ## run the system against ENDPOINT=embedded, localstack (needs Docker), environment or http://…
-	STAMPMILL_ENDPOINT='$(ENDPOINT)' $(GO) test -count=1 -v $(if $(filter localstack,$(ENDPOINT)),-tags localstack) ./integration
+integration: ## run the real binaries against ENDPOINT=embedded, localstack, independent or environment
+	scripts/endpoints/run.sh '$(ENDPOINT)' $(GO) test -count=1 -v ./integration
 
 .PHONY: aws-cli
 aws-cli: build ## run the AWS CLI against localaws (needs Python)

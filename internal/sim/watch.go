@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/stampmill/stampmill/internal/jobs"
 	"github.com/stampmill/stampmill/internal/jobs/ledger"
@@ -14,7 +15,8 @@ import (
 
 // watch looks at every change of the tables:
 //
-//   - a claim raises the fence, and from then on only the claimer changes the job, until the next claim;
+//   - a claim raises the fence when no lease holds, and from then on only the claimer changes the job, until the next claim;
+//   - no job has to be rescued: nothing purges or expires messages here;
 //   - fence and seq never go down, and a run goes up only when its job had ended;
 //   - a job that has ended changes no more, except to be reopened;
 //   - an ordinal's holder is replaced only when it is gone, and current moves only to a version that is available.
@@ -41,7 +43,12 @@ func (s *schedule) watchJob(c dynamodb.Change) {
 	}
 	switch {
 	case number(new, "fence") > number(old, "fence"):
+		if rest := time.Until(time.UnixMilli(number(old, "lease"))); rest > 2*s.weather.skew {
+			s.violate("%s was claimed by %s while the lease of %s held for another %s", id, c.By, s.holder(id), rest)
+		}
 		s.claimed(id, c.By)
+	case number(new, "rescues") > number(old, "rescues"):
+		s.violate("%s had lost its messages and had to be rescued", id)
 	case worked(old, new) && s.holder(id) != c.By:
 		s.violate("%s was changed by %s, whose claim had passed to %s", id, c.By, s.holder(id))
 	}
