@@ -2,6 +2,8 @@ package jobs_test
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"runtime"
 	"strings"
@@ -97,6 +99,45 @@ func TestWhatAnUnreadableJobMadeIsLeftAloneAndTheRestIsReaped(t *testing.T) {
 		}
 		if y.removed["i-dark"] || !y.removed["i-orphan"] {
 			t.Fatalf("removed are %v", y.removed)
+		}
+	})
+}
+
+func TestAnUnreadableChildDoesNotKeepTheOthersFromBeingCancelled(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		families := &clouded{memory: w.memory}
+		engine := jobs.NewEngine(jobs.EngineConfig{Store: w.memory, Families: families, Sender: w.memory, Kinds: w.kinds, Installation: "test", Log: quiet})
+		deliver := func(m *jobs.Message) {
+			t.Helper()
+			body, err := m.Encode()
+			if err != nil {
+				t.Fatal(err)
+			}
+			engine.Deliver(t.Context(), &jobs.Delivery{Received: jobs.Received{ID: "m", OriginalID: "m", Body: body}, Token: rand.Text()})
+		}
+		parent := w.submit("parent", "k", stampSpec{Children: 3})
+		var submission jobs.Message
+		if err := json.Unmarshal(w.memory.messages[0].body, &submission); err != nil {
+			t.Fatal(err)
+		}
+		deliver(&submission)
+		for _, list := range w.memory.fans {
+			families.id = list[1].ID
+			for _, child := range list {
+				w.memory.put(&jobs.Job{ID: child.ID, State: jobs.Open, Run: 1, Incarnation: "child"})
+			}
+		}
+		deliver(&jobs.Message{Type: jobs.Cancel, Job: parent, Run: 1})
+		cancelled := map[string]bool{}
+		for _, q := range w.memory.messages {
+			if m, err := jobs.ParseMessage(q.body); err == nil && m.Type == jobs.Cancel {
+				cancelled[m.Job] = true
+			}
+		}
+		if len(cancelled) != 2 || cancelled[families.id] || w.job(parent).Finished() {
+			t.Fatalf("cancelled are %v; the parent is %s", cancelled, w.job(parent).State)
 		}
 	})
 }

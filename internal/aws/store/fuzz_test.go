@@ -13,7 +13,10 @@ import (
 // Whatever stands in an item, reading it ends in a row or in an error that names it. What was read can be written, and is
 // then read as the same job.
 func FuzzItems(f *testing.F) {
-	for _, it := range badItems(f) {
+	for name, it := range badItems(f) {
+		if name == tooLarge {
+			continue // each change of it takes long, and finds no more
+		}
 		f.Add(bytesOf(it, "b"), bytesOf(it, "spec"), "1", false)
 	}
 	f.Add(bytesOf(goodItem(f, "ping-a"), "b"), []byte(`j{"a":1}`), "9223372036854775807", false)

@@ -46,6 +46,9 @@ func goodItem(t testing.TB, id string) item {
 	return it
 }
 
+// tooLarge is the bad item that grows over what is read.
+const tooLarge = "a document that expands"
+
 // badItems are items that something else than this version wrote.
 func badItems(t testing.TB) map[string]item {
 	t.Helper()
@@ -64,7 +67,7 @@ func badItems(t testing.TB) map[string]item {
 		"not JSON":                with("b", binary([]byte("j{"))),
 		"another packing":         with("b", binary([]byte("\xff"))),
 		"cut":                     with("b", binary([]byte("z\x00\x01"))),
-		"a document that expands": with("b", binary(bomb)),
+		tooLarge:                  with("b", binary(bomb)),
 		"a member of wrong type":  with("b", binary([]byte(`j{"k":1}`))),
 		"a spec that is cut":      with("spec", binary([]byte("z\x00"))),
 	}

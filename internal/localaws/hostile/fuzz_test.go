@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
@@ -76,7 +77,7 @@ func hostileAnswer(t testing.TB, service *ec2.Service, form url.Values) (status 
 	t.Helper()
 	recorder := httptest.NewRecorder()
 	service.ServeAWS(recorder, &api.Request{
-		HTTP: httptest.NewRequest("POST", "/", nil), Service: "ec2", Region: testRegion, Account: api.DefaultAccount, AccessKey: api.DefaultAccount,
+		HTTP: httptest.NewRequest(http.MethodPost, "/", nil), Service: "ec2", Region: testRegion, Account: api.DefaultAccount, AccessKey: api.DefaultAccount,
 		Action: form.Get("Action"), Form: form, ID: "request",
 	})
 	body = recorder.Body.String()
@@ -218,7 +219,7 @@ func call(t testing.TB, server *localaws.Server, target, body string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
 	defer cancel()
-	request := httptest.NewRequest("POST", "http://127.0.0.1:4567/", strings.NewReader(body)).WithContext(ctx)
+	request := httptest.NewRequest(http.MethodPost, "http://127.0.0.1:4567/", strings.NewReader(body)).WithContext(ctx)
 	request.RequestURI = ""
 	request.Header["X-Amz-Target"] = []string{target}
 	response, err := server.RoundTripper().RoundTrip(request)
