@@ -19,7 +19,7 @@ fuzz() {
   local name=$1 package=$2 begun=$SECONDS code=0
   local binary="$work/${package//\//_}.test" log="$work/$name.log"
   (cd "$package" && exec nice -n 10 "$binary" -test.run='^$' -test.fuzz="^$name\$" -test.fuzztime="$time" -test.parallel=1 \
-    -test.fuzzminimizetime=1000x -test.fuzzcachedir="$work/cache/$package" -test.timeout=0) >"$log" 2>&1 || code=$?
+    -test.fuzzminimizetime=200x -test.fuzzcachedir="$work/cache/$package" -test.timeout=0) >"$log" 2>&1 || code=$?
   local count
   count=$(grep -oE 'execs: [0-9]+' "$log" | tail -n 1 | grep -oE '[0-9]+' || echo 0)
   if [ "$code" -eq 0 ]; then

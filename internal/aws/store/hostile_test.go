@@ -62,14 +62,14 @@ func badItems(t testing.TB) map[string]item {
 		t.Fatal(err)
 	}
 	return map[string]item{
-		"no document":             {"id": text("ping-bad"), "t": text(sortJob)},
-		"a document of text":      with("b", text("x")),
-		"not JSON":                with("b", binary([]byte("j{"))),
-		"another packing":         with("b", binary([]byte("\xff"))),
-		"cut":                     with("b", binary([]byte("z\x00\x01"))),
-		tooLarge:                  with("b", binary(bomb)),
-		"a member of wrong type":  with("b", binary([]byte(`j{"k":1}`))),
-		"a spec that is cut":      with("spec", binary([]byte("z\x00"))),
+		"no document":            {"id": text("ping-bad"), "t": text(sortJob)},
+		"a document of text":     with("b", text("x")),
+		"not JSON":               with("b", binary([]byte("j{"))),
+		"another packing":        with("b", binary([]byte("\xff"))),
+		"cut":                    with("b", binary([]byte("z\x00\x01"))),
+		tooLarge:                 with("b", binary(bomb)),
+		"a member of wrong type": with("b", binary([]byte(`j{"k":1}`))),
+		"a spec that is cut":     with("spec", binary([]byte("z\x00"))),
 	}
 }
 
