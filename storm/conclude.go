@@ -77,9 +77,8 @@ func (s *storm) judge(ctx context.Context) (found []finding, w *world, err error
 		found = slices.Concat(s.findings, judge(w, s.requests, s.fleets))
 		past := len(s.findings)
 		s.mu.Unlock()
-		found = append(found, s.seen.doubles()...)
 		if len(found) == past || time.Now().After(end) {
-			return found, w, nil
+			return append(found, s.seen.doubles()...), w, nil // what was made twice stays so
 		}
 		if err := pause(ctx, 2*time.Second); err != nil {
 			return nil, nil, err
