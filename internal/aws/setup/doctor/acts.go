@@ -82,15 +82,18 @@ func (l *looker) onImage(id, installation string) []trial {
 	e := l.ec2
 	return on(id, []trial{
 		{"ec2:DescribeImageAttribute", false, func(ctx context.Context) error {
-			_, err := e.DescribeImageAttribute(ctx, &ec2.DescribeImageAttributeInput{DryRun: dry, ImageId: &id, Attribute: types.ImageAttributeNameLaunchPermission})
+			_, err := e.DescribeImageAttribute(ctx, &ec2.DescribeImageAttributeInput{DryRun: dry, ImageId: &id,
+				Attribute: types.ImageAttributeNameLaunchPermission})
 			return err
 		}},
 		{"ec2:DescribeImageReferences", false, func(ctx context.Context) error {
-			_, err := e.DescribeImageReferences(ctx, &ec2.DescribeImageReferencesInput{DryRun: dry, ImageIds: []string{id}, IncludeAllResourceTypes: aws.Bool(true)})
+			_, err := e.DescribeImageReferences(ctx, &ec2.DescribeImageReferencesInput{DryRun: dry, ImageIds: []string{id},
+				IncludeAllResourceTypes: aws.Bool(true)})
 			return err
 		}},
 		{"ec2:CopyImage", true, func(ctx context.Context) error {
-			_, err := e.CopyImage(ctx, &ec2.CopyImageInput{DryRun: dry, SourceImageId: &id, SourceRegion: aws.String(l.target.Region), Name: aws.String("stampmill-doctor"),
+			_, err := e.CopyImage(ctx, &ec2.CopyImageInput{DryRun: dry, SourceImageId: &id, SourceRegion: aws.String(l.target.Region),
+				Name:              aws.String("stampmill-doctor"),
 				TagSpecifications: tagged(installation, types.ResourceTypeImage, types.ResourceTypeSnapshot)})
 			return err
 		}},
@@ -100,7 +103,8 @@ func (l *looker) onImage(id, installation string) []trial {
 			return err
 		}},
 		{"ec2:EnableImageDeprecation", true, func(ctx context.Context) error {
-			_, err := e.EnableImageDeprecation(ctx, &ec2.EnableImageDeprecationInput{DryRun: dry, ImageId: &id, DeprecateAt: aws.Time(time.Now().Add(365 * 24 * time.Hour))})
+			_, err := e.EnableImageDeprecation(ctx, &ec2.EnableImageDeprecationInput{DryRun: dry, ImageId: &id,
+				DeprecateAt: aws.Time(time.Now().Add(365 * 24 * time.Hour))})
 			return err
 		}},
 		{"ec2:EnableImageDeregistrationProtection", true, func(ctx context.Context) error {

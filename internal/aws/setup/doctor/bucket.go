@@ -20,7 +20,9 @@ func (d *doctor) bucket(ctx context.Context) {
 		d.find("bucket", d.Bucket, Problem, setUp, "there is no such bucket; STAMPMILL_BUCKET names one of another name")
 		return
 	case refused(err):
-		d.find("bucket", d.Bucket, Problem, "bucket names are global: set STAMPMILL_BUCKET to one of your own; or allow s3:ListBucket on it", "it is somebody else's, or %s may not s3:ListBucket on it", d.who)
+		d.find("bucket", d.Bucket, Problem,
+			"bucket names are global: set STAMPMILL_BUCKET to one of your own; or allow s3:ListBucket on it",
+			"it is somebody else's, or %s may not s3:ListBucket on it", d.who)
 		return
 	case err != nil:
 		d.unread("bucket", d.Bucket, err)
@@ -28,7 +30,9 @@ func (d *doctor) bucket(ctx context.Context) {
 	}
 	before := len(d.findings)
 	if region := aws.ToString(head.BucketRegion); region != "" && region != d.Clients.Region() {
-		d.find("bucket", d.Bucket, Warning, "use a bucket in the workers' region", "it is in %s, and the installation in %s: transfers cost, and calls may be redirected", region, d.Clients.Region())
+		d.find("bucket", d.Bucket, Warning,
+			"use a bucket in the workers' region",
+			"it is in %s, and the installation in %s: transfers cost, and calls may be redirected", region, d.Clients.Region())
 	}
 	d.private(ctx)
 	d.encrypted(ctx)
@@ -48,7 +52,8 @@ func (d *doctor) private(ctx context.Context) {
 		d.unread("bucket", d.Bucket+" public access", err)
 	default:
 		b := out.PublicAccessBlockConfiguration
-		if b == nil || !aws.ToBool(b.BlockPublicAcls) || !aws.ToBool(b.BlockPublicPolicy) || !aws.ToBool(b.IgnorePublicAcls) || !aws.ToBool(b.RestrictPublicBuckets) {
+		if b == nil || !aws.ToBool(b.BlockPublicAcls) || !aws.ToBool(b.BlockPublicPolicy) ||
+			!aws.ToBool(b.IgnorePublicAcls) || !aws.ToBool(b.RestrictPublicBuckets) {
 			d.find("bucket", d.Bucket, Problem, do, "public access is blocked in part only; expected all four settings")
 		}
 	}
@@ -56,8 +61,12 @@ func (d *doctor) private(ctx context.Context) {
 
 func (d *doctor) encrypted(ctx context.Context) {
 	out, err := d.own.s3.GetBucketEncryption(ctx, &s3.GetBucketEncryptionInput{Bucket: &d.Bucket})
+	none := codeIs(err, "ServerSideEncryptionConfigurationNotFoundError")
+	if err == nil {
+		none = out.ServerSideEncryptionConfiguration == nil || len(out.ServerSideEncryptionConfiguration.Rules) == 0
+	}
 	switch {
-	case codeIs(err, "ServerSideEncryptionConfigurationNotFoundError"), err == nil && (out.ServerSideEncryptionConfiguration == nil || len(out.ServerSideEncryptionConfiguration.Rules) == 0):
+	case none:
 		d.find("bucket", d.Bucket, Problem, "switch on default encryption (SSE-S3 or SSE-KMS)", "objects are not encrypted at rest")
 	case err != nil:
 		d.unread("bucket", d.Bucket+" encryption", err)

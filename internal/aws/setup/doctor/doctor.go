@@ -102,14 +102,17 @@ func (d *doctor) ok(area, thing, format string, args ...any) {
 // unread tells of a look that failed. Who may not look learns nothing, which is no problem of the set-up.
 func (d *doctor) unread(area, thing string, err error) {
 	if refused(err) {
-		d.find(area, thing, Warning, "give it the stack's OperatorPolicyArn, or have somebody run doctor who has it", "not looked at: %s may not (%s)", d.who, reason(err))
+		d.find(area, thing, Warning,
+			"give it the stack's OperatorPolicyArn, or have somebody run doctor who has it", "not looked at: %s may not (%s)", d.who, reason(err))
 		return
 	}
-	d.find(area, thing, Problem, orDefault(hint(err), "try again; if it stays so, check region, network and endpoint"), "cannot be looked at: %s", reason(err))
+	d.find(area, thing, Problem,
+		orDefault(hint(err), "try again; if it stays so, check region, network and endpoint"), "cannot be looked at: %s", reason(err))
 }
 
 // setUp is what to do about what is missing.
-const setUp = "run `stampmill setup` or deploy deploy/cloudformation/stampmill.yaml; if the installation is elsewhere, set STAMPMILL_PREFIX, AWS_REGION or AWS_PROFILE"
+const setUp = "run `stampmill setup` or deploy deploy/cloudformation/stampmill.yaml; " +
+	"if the installation is elsewhere, set STAMPMILL_PREFIX, AWS_REGION or AWS_PROFILE"
 
 // refused reports whether IAM said no.
 func refused(err error) bool {

@@ -57,7 +57,9 @@ var reads = []string{"Describe", "Get", "List", "Head"}
 // guard refuses every call that is neither a read nor a dry run, before anything is sent.
 func guard(stack *middleware.Stack) error {
 	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("StampmillLookOnly",
-		func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
+		func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (
+			middleware.InitializeOutput, middleware.Metadata, error,
+		) {
 			if name := awsmiddleware.GetOperationName(ctx); !harmless(name, in.Parameters) {
 				return middleware.InitializeOutput{}, middleware.Metadata{}, fmt.Errorf("doctor only looks, and %s would change something", name)
 			}
@@ -79,14 +81,16 @@ func harmless(operation string, parameters any) bool {
 	if !field.IsValid() {
 		return false
 	}
-	dry, ok := field.Interface().(*bool)
+	dry, ok := reflect.TypeAssert[*bool](field)
 	return ok && dry != nil && *dry
 }
 
 // watch notes by how much each answer's time differs from ours.
 func (c *clock) watch(stack *middleware.Stack) error {
 	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("StampmillClock",
-		func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
+		func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (
+			middleware.InitializeOutput, middleware.Metadata, error,
+		) {
 			before := time.Now()
 			out, metadata, err := next.HandleInitialize(ctx, in)
 			if at, ok := serverTime(metadata, err); ok {

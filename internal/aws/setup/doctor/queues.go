@@ -27,7 +27,8 @@ func (d *doctor) queues(ctx context.Context) {
 			d.unread("queues", q.Name, err)
 			continue
 		}
-		out, err := d.own.sqs.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: found.QueueUrl, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameAll}})
+		out, err := d.own.sqs.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
+			QueueUrl: found.QueueUrl, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameAll}})
 		if err != nil {
 			d.unread("queues", q.Name, err)
 			continue
@@ -52,7 +53,10 @@ func (d *doctor) queue(q setup.Queue, attributes map[string]string) {
 	}
 	again := "run `stampmill setup`, or update the stack: both set it right"
 	if v := has("VisibilityTimeout"); v <= d.Lease {
-		bad(Problem, again, "its visibility timeout is %s, and a lease lasts %s: a message comes back while its job is still being worked on; expected %s", v, d.Lease, setup.Visibility)
+		bad(Problem,
+			again,
+			"its visibility timeout is %s, and a lease lasts %s: a message comes back while its job is still being worked on; expected %s",
+			v, d.Lease, setup.Visibility)
 	} else if v != setup.Visibility {
 		bad(Warning, again, "its visibility timeout is %s; expected %s", v, setup.Visibility)
 	}
@@ -60,7 +64,8 @@ func (d *doctor) queue(q setup.Queue, attributes map[string]string) {
 		bad(Warning, again, "it keeps messages for %s; expected %s: after that they are lost", r, q.Retention)
 	} else if q.DeadLetters != "" && r+setup.DeadRetention >= d.Retention {
 		bad(Problem, "make the queue's retention shorter ("+again+"), or STAMPMILL_RETENTION longer",
-			"it keeps messages for %s and the dead letters for %s, but finished jobs are forgotten after %s: a late message would be a new job", r, setup.DeadRetention, d.Retention)
+			"it keeps messages for %s and the dead letters for %s, but finished jobs are forgotten after %s: a late message would be a new job",
+			r, setup.DeadRetention, d.Retention)
 	}
 	if has("ReceiveMessageWaitTimeSeconds") == 0 {
 		bad(Warning, again, "it does not poll long: idle readers cost requests; expected %s", setup.LongPoll)
@@ -79,7 +84,9 @@ func (d *doctor) queue(q setup.Queue, attributes map[string]string) {
 	}
 	waiting, err := strconv.Atoi(attributes["ApproximateNumberOfMessages"])
 	if err == nil && q.DeadLetters == "" && waiting > 0 {
-		bad(Warning, "run `stampmill dead list`; mend what the reasons name, then `stampmill dead redrive`", "it holds %d dead letters: requests that nobody could work on", waiting)
+		bad(Warning,
+			"run `stampmill dead list`; mend what the reasons name, then `stampmill dead redrive`",
+			"it holds %d dead letters: requests that nobody could work on", waiting)
 	}
 	if well {
 		d.ok("queues", q.Name, "as it should be; %d messages wait", waiting)
@@ -93,13 +100,16 @@ func (d *doctor) redrive(q setup.Queue, text string, bad func(Level, string, str
 		Most   any    `json:"maxReceiveCount"` // a number, or a text with one
 	}
 	if text == "" || json.Unmarshal([]byte(text), &policy) != nil {
-		bad(Problem, again, "it has no redrive policy: a message that no worker survives goes round for ever; expected %s after %d receives", q.DeadLetters, setup.Redrive)
+		bad(Problem,
+			again,
+			"it has no redrive policy: a message that no worker survives goes round for ever; expected %s after %d receives", q.DeadLetters, setup.Redrive)
 		return
 	}
 	if !strings.HasSuffix(policy.Target, ":"+q.DeadLetters) {
 		bad(Problem, again, "what it gives up goes to %s; expected %s, where `stampmill dead` looks", policy.Target, q.DeadLetters)
 	}
 	if most, err := strconv.Atoi(fmt.Sprint(policy.Most)); err != nil || most < setup.Redrive {
-		bad(Warning, again, "it gives a message up after %v receives; expected %d, so that an outage of hours makes no dead letters", policy.Most, setup.Redrive)
+		bad(Warning,
+			again, "it gives a message up after %v receives; expected %d, so that an outage of hours makes no dead letters", policy.Most, setup.Redrive)
 	}
 }

@@ -38,7 +38,8 @@ func (d *doctor) rights(ctx context.Context, l *looker) {
 		err := t.try(ctx)
 		switch {
 		case err == nil && t.changes:
-			d.find("rights", l.where, Problem, "look at what it did, and do not run doctor against this endpoint", "the endpoint carried out a dry run of %s", t.action)
+			d.find("rights", l.where, Problem,
+				"look at what it did, and do not run doctor against this endpoint", "the endpoint carried out a dry run of %s", t.action)
 			return
 		case err == nil, codeIs(err, "DryRunOperation"):
 			allowed = append(allowed, t.action)
@@ -78,7 +79,8 @@ func (d *doctor) tellRights(l *looker, allowed, untried []string, denied []trial
 		return
 	}
 	for _, t := range denied {
-		d.find("rights", l.where, Problem, "give the workers' role the stack's EC2PolicyArn; in another account, the role that specs name needs the same. Is the stack's Installation "+d.Installation+"?",
+		d.find("rights", l.where, Problem,
+			"give the workers' role the stack's EC2PolicyArn; in another account, the role that specs name needs the same. Is the stack's Installation "+d.Installation+"?",
 			"%s may not %s", d.actor(l), t.action)
 	}
 }
@@ -174,22 +176,28 @@ type belongings struct{ instance, image, snapshot, volume, spot string }
 // have finds them. What may not be listed counts as not there: the looks tell.
 func (l *looker) have(ctx context.Context, installation string) belongings {
 	mine := []types.Filter{{Name: aws.String("tag:" + jobs.TagInstallation), Values: []string{installation}}}
+	standing := append(slices.Clone(mine), types.Filter{Name: aws.String("instance-state-name"), Values: []string{"running", "stopped"}})
+	few, self := aws.Int32(5), []string{"self"}
 	var b belongings
-	running := append(slices.Clone(mine), types.Filter{Name: aws.String("instance-state-name"), Values: []string{"running", "stopped"}})
-	if out, err := l.ec2.DescribeInstances(ctx, &ec2.DescribeInstancesInput{Filters: running, MaxResults: aws.Int32(5)}); err == nil && len(out.Reservations) > 0 {
-		b.instance = aws.ToString(out.Reservations[0].Instances[0].InstanceId)
+	instances, err := l.ec2.DescribeInstances(ctx, &ec2.DescribeInstancesInput{Filters: standing, MaxResults: few})
+	if err == nil && len(instances.Reservations) > 0 {
+		b.instance = aws.ToString(instances.Reservations[0].Instances[0].InstanceId)
 	}
-	if out, err := l.ec2.DescribeImages(ctx, &ec2.DescribeImagesInput{Filters: mine, Owners: []string{"self"}}); err == nil && len(out.Images) > 0 {
-		b.image = aws.ToString(out.Images[0].ImageId)
+	images, err := l.ec2.DescribeImages(ctx, &ec2.DescribeImagesInput{Filters: mine, Owners: self})
+	if err == nil && len(images.Images) > 0 {
+		b.image = aws.ToString(images.Images[0].ImageId)
 	}
-	if out, err := l.ec2.DescribeSnapshots(ctx, &ec2.DescribeSnapshotsInput{Filters: mine, OwnerIds: []string{"self"}, MaxResults: aws.Int32(5)}); err == nil && len(out.Snapshots) > 0 {
-		b.snapshot = aws.ToString(out.Snapshots[0].SnapshotId)
+	snapshots, err := l.ec2.DescribeSnapshots(ctx, &ec2.DescribeSnapshotsInput{Filters: mine, OwnerIds: self, MaxResults: few})
+	if err == nil && len(snapshots.Snapshots) > 0 {
+		b.snapshot = aws.ToString(snapshots.Snapshots[0].SnapshotId)
 	}
-	if out, err := l.ec2.DescribeVolumes(ctx, &ec2.DescribeVolumesInput{Filters: mine, MaxResults: aws.Int32(5)}); err == nil && len(out.Volumes) > 0 {
-		b.volume = aws.ToString(out.Volumes[0].VolumeId)
+	volumes, err := l.ec2.DescribeVolumes(ctx, &ec2.DescribeVolumesInput{Filters: mine, MaxResults: few})
+	if err == nil && len(volumes.Volumes) > 0 {
+		b.volume = aws.ToString(volumes.Volumes[0].VolumeId)
 	}
-	if out, err := l.ec2.DescribeSpotInstanceRequests(ctx, &ec2.DescribeSpotInstanceRequestsInput{Filters: mine, MaxResults: aws.Int32(5)}); err == nil && len(out.SpotInstanceRequests) > 0 {
-		b.spot = aws.ToString(out.SpotInstanceRequests[0].SpotInstanceRequestId)
+	requests, err := l.ec2.DescribeSpotInstanceRequests(ctx, &ec2.DescribeSpotInstanceRequestsInput{Filters: mine, MaxResults: few})
+	if err == nil && len(requests.SpotInstanceRequests) > 0 {
+		b.spot = aws.ToString(requests.SpotInstanceRequests[0].SpotInstanceRequestId)
 	}
 	return b
 }

@@ -50,9 +50,13 @@ func (d *doctor) table(t setup.Table, has *types.TableDescription) {
 	}
 	for _, index := range t.Indexes {
 		name := t.Name + " index " + index.Name
-		at := slices.IndexFunc(has.GlobalSecondaryIndexes, func(g types.GlobalSecondaryIndexDescription) bool { return aws.ToString(g.IndexName) == index.Name })
+		at := slices.IndexFunc(has.GlobalSecondaryIndexes, func(g types.GlobalSecondaryIndexDescription) bool {
+			return aws.ToString(g.IndexName) == index.Name
+		})
 		if at < 0 {
-			d.find("tables", name, Problem, "add it as docs/data-model.md has it, or delete the table while no job is open and run `stampmill setup`", "the index is missing: long waits are not woken, or jobs not listed")
+			d.find("tables", name, Problem,
+				"update the stack, or add the index with aws dynamodb update-table as docs/data-model.md has it; never delete the table: it knows which keys were used",
+				"the index is missing: long waits are not woken, or jobs not listed")
 			continue
 		}
 		g := has.GlobalSecondaryIndexes[at]
@@ -60,7 +64,8 @@ func (d *doctor) table(t setup.Table, has *types.TableDescription) {
 			d.find("tables", name, Problem, "wait until it is ACTIVE", "it is %s", g.IndexStatus)
 		}
 		if want := keysText(index.Hash, &index.Range); keysOf(g.KeySchema) != want {
-			d.find("tables", name, Problem, "delete the index and add it as docs/data-model.md has it", "its keys are %s; expected %s", keysOf(g.KeySchema), want)
+			d.find("tables", name, Problem,
+				"delete the index and add it as docs/data-model.md has it", "its keys are %s; expected %s", keysOf(g.KeySchema), want)
 		}
 		for _, attribute := range index.Includes {
 			if p := g.Projection; p == nil || p.ProjectionType != types.ProjectionTypeAll && !slices.Contains(p.NonKeyAttributes, attribute) {
@@ -82,7 +87,9 @@ func (d *doctor) expiry(ctx context.Context, t setup.Table) {
 	ttl := out.TimeToLiveDescription
 	on := ttl != nil && (ttl.TimeToLiveStatus == types.TimeToLiveStatusEnabled || ttl.TimeToLiveStatus == types.TimeToLiveStatusEnabling)
 	if !on || aws.ToString(ttl.AttributeName) != t.ExpiresBy {
-		d.find("tables", t.Name+" TTL", Problem, "run `stampmill setup`: it switches it on", "time to live by the attribute %s is off: finished jobs are kept, and paid for, for ever", t.ExpiresBy)
+		d.find("tables", t.Name+" TTL", Problem,
+			"run `stampmill setup`: it switches it on",
+			"time to live by the attribute %s is off: finished jobs are kept, and paid for, for ever", t.ExpiresBy)
 	}
 }
 
@@ -93,8 +100,10 @@ func (d *doctor) recovery(ctx context.Context, t setup.Table) {
 		return
 	}
 	b := out.ContinuousBackupsDescription
-	if b == nil || b.PointInTimeRecoveryDescription == nil || b.PointInTimeRecoveryDescription.PointInTimeRecoveryStatus != types.PointInTimeRecoveryStatusEnabled {
-		d.find("tables", t.Name, Warning, "aws dynamodb update-continuous-backups --table-name "+t.Name+" --point-in-time-recovery-specification PointInTimeRecoveryEnabled=true",
+	if b == nil || b.PointInTimeRecoveryDescription == nil ||
+		b.PointInTimeRecoveryDescription.PointInTimeRecoveryStatus != types.PointInTimeRecoveryStatusEnabled {
+		d.find("tables", t.Name, Warning,
+			"aws dynamodb update-continuous-backups --table-name "+t.Name+" --point-in-time-recovery-specification PointInTimeRecoveryEnabled=true",
 			"point-in-time recovery is off: a table that is lost takes the knowledge of images and fleets along")
 	}
 }

@@ -19,7 +19,8 @@ const mostTargets = 20
 func (d *doctor) identify(ctx context.Context) bool {
 	who, err := d.own.sts.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {
-		d.find("identity", d.own.where, Problem, orDefault(hint(err), "set AWS_PROFILE, or the keys, or run `aws sso login`; check AWS_REGION and AWS_ENDPOINT_URL"),
+		d.find("identity", d.own.where, Problem,
+			orDefault(hint(err), "set AWS_PROFILE, or the keys, or run `aws sso login`; check AWS_REGION and AWS_ENDPOINT_URL"),
 			"AWS does not say who this is: %s", reason(err))
 		return false
 	}
@@ -36,7 +37,9 @@ func (d *doctor) targets(ctx context.Context) []jobs.Target {
 	own := jobs.Target{Region: d.Clients.Region()}
 	known, err := d.Known(ctx)
 	if err != nil && !codeIs(err, noTable) {
-		d.find("targets", "catalog", Warning, "mend what else is wrong first; --role and --region name targets by hand", "the accounts and regions of jobs, images and fleets cannot be read: %s", reason(err))
+		d.find("targets", "catalog", Warning,
+			"mend what else is wrong first; --role and --region name targets by hand",
+			"the accounts and regions of jobs, images and fleets cannot be read: %s", reason(err))
 	}
 	var all []jobs.Target
 	for _, t := range slices.Concat([]jobs.Target{own}, d.Targets, known) {
@@ -48,7 +51,8 @@ func (d *doctor) targets(ctx context.Context) []jobs.Target {
 		}
 	}
 	if len(all) > mostTargets {
-		d.find("targets", "catalog", Warning, "examine the others with --role and --region", "%d accounts and regions are known; the first %d are examined", len(all), mostTargets)
+		d.find("targets", "catalog", Warning,
+			"examine the others with --role and --region", "%d accounts and regions are known; the first %d are examined", len(all), mostTargets)
 		all = all[:mostTargets]
 	}
 	return all
@@ -58,7 +62,8 @@ func (d *doctor) targets(ctx context.Context) []jobs.Target {
 func (d *doctor) reach(ctx context.Context, l *looker) bool {
 	if l.target.Role != "" {
 		if _, err := l.sts.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{}); err != nil {
-			d.find("targets", l.where, Problem, "the role's trust policy must name the workers' role, and the stack's AssumeRoleArns the role; if workers run as somebody else, run doctor as they do",
+			d.find("targets", l.where, Problem,
+				"the role's trust policy must name the workers' role, and the stack's AssumeRoleArns the role; if workers run as somebody else, run doctor as they do",
 				"%s cannot assume the role: %s", d.who, reason(err))
 			return false
 		}
@@ -69,7 +74,9 @@ func (d *doctor) reach(ctx context.Context, l *looker) bool {
 		d.ok("targets", l.where, "can be reached")
 		return true
 	case codeIs(err, "AuthFailure", "OptInRequired", "InvalidClientTokenId", "UnrecognizedClientException"):
-		d.find("targets", l.where, Problem, "enable the region for the account (account:EnableRegion), or take it out of specs and STAMPMILL_TARGETS", "the region cannot be used: %s", reason(err))
+		d.find("targets", l.where, Problem,
+			"enable the region for the account (account:EnableRegion), or take it out of specs and STAMPMILL_TARGETS",
+			"the region cannot be used: %s", reason(err))
 	default:
 		d.find("targets", l.where, Problem, "is it a region, and is there a way to its endpoint from here?", "EC2 does not answer: %s", reason(err))
 	}

@@ -26,7 +26,8 @@ func (d *doctor) workers(ctx context.Context) {
 		case owner == "":
 			d.find("workers", part.lease, part.never, part.do, "no worker has ever held the lease: nobody %s, so %s", part.does, part.stays)
 		case over > allowedSkew:
-			d.find("workers", part.lease, part.never, part.do, "nobody %s since %s: %s does so no more, and %s", part.does, until.UTC().Format(time.RFC3339), owner, part.stays)
+			d.find("workers", part.lease, part.never, part.do,
+				"nobody %s since %s: %s does so no more, and %s", part.does, until.UTC().Format(time.RFC3339), owner, part.stays)
 		default:
 			d.ok("workers", part.lease, "%s %s", owner, part.does)
 		}
