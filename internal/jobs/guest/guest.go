@@ -180,7 +180,9 @@ func (o Outcome) String() string {
 		return "the server went down or the script was killed while it ran"
 	case o.Exit == ExitSecrets && strings.HasPrefix(o.Stderr, Marker), o.Exit == ExitBroken && strings.HasPrefix(o.Stderr, Marker):
 		line, _, _ := strings.Cut(strings.TrimPrefix(o.Stderr, Marker), "\n")
-		return line
+		if line = strings.TrimSpace(line); line != "" {
+			return line
+		}
 	case o.Exit < 0:
 		return "SSM could not run it"
 	}
