@@ -36,7 +36,7 @@ type Worker struct {
 	ReapGrace      time.Duration `env:"REAP_GRACE" envDefault:"30m" doc:"how long a thing must be nobody's before the reaper removes it"`
 	Retention      time.Duration `env:"RETENTION" envDefault:"720h" doc:"how long finished jobs are kept; longer than queue plus dead letters keep messages (18 days)"`
 	Targets        []string      `env:"TARGETS" doc:"further accounts and regions that the reaper looks at, as REGION or ROLE_ARN@REGION, separated by commas"`
-	Pace           float64       `env:"PACE" envDefault:"1" doc:"divides the first waits for what takes AWS minutes; for endpoints that run faster than AWS"`
+	Pace           float64       `env:"PACE" envDefault:"1" doc:"divides the first waits for what takes AWS minutes, and the time for which lost calls are looked for; for endpoints that run faster than AWS"`
 	Health         string        `env:"HEALTH" envDefault:"127.0.0.1:8088" doc:"address of the health endpoint (/live, /ready); empty for none; port 0 picks one"`
 	LogLevel       string        `env:"LOG_LEVEL" envDefault:"info" doc:"debug, info, warn or error"`
 	LogFormat      string        `env:"LOG_FORMAT" envDefault:"json" doc:"json or text"`
