@@ -84,7 +84,11 @@ func (s *storm) weather(ctx context.Context) error {
 	for n := range lines {
 		users.Go(func() error { return s.imageUser(working, fmt.Sprintf("image-%d", n), n) })
 	}
-	if err := s.kill(ctx); err != nil {
+	if err := s.kill(working); err != nil {
+		giveUp()
+		if userErr := users.Wait(); userErr != nil && !errors.Is(userErr, context.Canceled) {
+			return userErr // a user that cannot go on ends the storm
+		}
 		return err
 	}
 	s.say("the last kill is done after %s; waiting for what is open", s.elapsed())
