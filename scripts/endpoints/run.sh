@@ -86,6 +86,13 @@ asked.getresponse()' "$2" 2>/dev/null; do
   done
 }
 
+# warm SERVICE OPERATION…: makes the first calls, which load the services one by one and take seconds.
+warm() {
+  "$python" -c 'import sys, boto3
+for name, operation in zip(sys.argv[1::2], sys.argv[2::2]):
+    getattr(boto3.client(name, region_name="eu-west-1", aws_access_key_id="test", aws_secret_access_key="test"), operation)()' "$@"
+}
+
 # ports N: free ports of the loopback, held all at once so that they differ.
 ports() {
   "$python" -c 'import socket, sys
@@ -115,6 +122,7 @@ CONF
   ready moto "$AWS_ENDPOINT_URL"
   ready dynamodb "$AWS_ENDPOINT_URL_DYNAMODB"
   ready elasticmq "$AWS_ENDPOINT_URL_SQS"
+  warm ec2 describe_images ssm describe_parameters s3 list_buckets sts get_caller_identity
 }
 
 localstack() {
@@ -126,11 +134,13 @@ localstack() {
   ln -s "$package/lib" "$work/root/var/lib/localstack/lib"
   start localstack env FILESYSTEM_ROOT="$work/root" OVERRIDE_IN_DOCKER=0 GATEWAY_LISTEN="127.0.0.1:$port" \
     LOCALSTACK_HOST="127.0.0.1:$port" SQS_ENDPOINT_STRATEGY=path GATEWAY_SERVER=hypercorn DNS_ADDRESS=0 \
-    SKIP_SSL_CERT_DOWNLOAD=1 DISABLE_EVENTS=1 EAGER_SERVICE_LOADING=1 DYNAMODB_IN_MEMORY=1 PROVIDER_OVERRIDE_DYNAMODB=v2 \
+    SKIP_SSL_CERT_DOWNLOAD=1 DISABLE_EVENTS=1 DYNAMODB_IN_MEMORY=1 PROVIDER_OVERRIDE_DYNAMODB=v2 \
     SERVICES=sqs,dynamodb,s3,ec2,ssm,sts,iam,cloudwatch,events,sns,cloudformation \
     "$python" -m localstack.runtime.main
   export AWS_ENDPOINT_URL=http://127.0.0.1:$port
   ready localstack "$AWS_ENDPOINT_URL/_localstack/health"
+  warm sts get_caller_identity sqs list_queues dynamodb list_tables s3 list_buckets ec2 describe_images \
+    ssm describe_parameters cloudformation list_stacks
 }
 
 unset AWS_PROFILE "${!AWS_ENDPOINT_URL@}"
