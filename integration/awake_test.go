@@ -28,7 +28,8 @@ var linux string
 var awaken = sync.OnceValue(func() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
-	sdk, err := clients.New(clients.Config{Region: region, Endpoint: endpoint, Credentials: credentials.NewStaticCredentialsProvider("test", "test", "")})
+	sdk, err := clients.New(clients.Config{Region: region, Endpoint: endpoint, Timeout: time.Minute,
+		Credentials: credentials.NewStaticCredentialsProvider("test", "test", "")})
 	if err != nil {
 		return err
 	}

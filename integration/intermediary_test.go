@@ -3,6 +3,7 @@ package integration
 import (
 	"bytes"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -67,9 +68,7 @@ func between(t *testing.T, c call) *intermediary {
 		if hit && !i.before {
 			i.hold(r)
 		}
-		for name, values := range recorder.Header() {
-			w.Header()[name] = values
-		}
+		maps.Copy(w.Header(), recorder.Header())
 		w.WriteHeader(recorder.Code)
 		_, _ = w.Write(recorder.Body.Bytes()) // a worker that is dead by now reads no answer
 	}))

@@ -11,10 +11,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"github.com/stampmill/stampmill/internal/app"
+	"github.com/stampmill/stampmill/internal/aws/clients"
 	"github.com/stampmill/stampmill/internal/aws/queue"
 	"github.com/stampmill/stampmill/internal/jobs"
 )
@@ -24,6 +26,7 @@ type mill struct {
 	*app.App // the test's own sight of queues, tables and servers
 	t        *testing.T
 	prefix   string
+	bucket   string // empty: its name comes from the prefix, the account and the region
 	folder   string
 	settings []string // what every process has in its environment
 	workers  int
@@ -43,6 +46,8 @@ func newMill(t *testing.T) *mill {
 	t.Helper()
 	m := bareMill(t)
 	if endpointName() != localstack {
+		m.bucket = m.prefix // which spares each process the question who it is
+		m.settings = append(m.settings, "STAMPMILL_BUCKET="+m.bucket)
 		m.do("setup")
 	} else if _, err := deploy(t.Context(), m.prefix); err != nil {
 		t.Fatal(err)
@@ -53,7 +58,14 @@ func newMill(t *testing.T) *mill {
 // open opens the installation for the test itself.
 func (m *mill) open() *mill {
 	m.t.Helper()
-	a, err := app.Open(m.t.Context(), options(m.t, m.prefix))
+	sdk, err := clients.New(clients.Config{Region: region, Endpoint: endpoint, Timeout: time.Minute, // patient, where a machine is busy
+		Credentials: credentials.NewStaticCredentialsProvider("test", "test", "")})
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	o := options(m.t, m.prefix)
+	o.Clients, o.Common.Bucket = sdk, m.bucket
+	a, err := app.Open(m.t.Context(), o)
 	if err != nil {
 		m.t.Fatal(err)
 	}
