@@ -65,7 +65,7 @@ func try(ctx context.Context, run string, list, quick bool, jobs int) (bool, err
 	defer func() { _ = os.RemoveAll(folder) }()
 	t := &trial{ctx: ctx, root: root, folder: folder, jobs: jobs}
 	if !quick && !t.sound(chosen) {
-		return false, nil
+		return false, ctx.Err()
 	}
 	return t.catch(chosen), ctx.Err()
 }
@@ -88,14 +88,16 @@ type trial struct {
 	print sync.Mutex
 }
 
-// each calls do for 0 to n-1, as many at a time as there are jobs.
+// each calls do for 0 to n-1, as many at a time as there are jobs, until the context ends.
 func (t *trial) each(n int, do func(i int)) {
 	next := make(chan int)
 	var all sync.WaitGroup
 	for range t.jobs {
 		all.Go(func() {
 			for i := range next {
-				do(i)
+				if t.ctx.Err() == nil {
+					do(i)
+				}
 			}
 		})
 	}
