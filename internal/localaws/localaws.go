@@ -62,6 +62,7 @@ type Server struct {
 	calls    calls
 	faults   faultRules
 	events   *events
+	recorder *recorder
 
 	closing context.Context
 	cancel  context.CancelFunc
@@ -91,7 +92,7 @@ func New(config Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("localaws: the state cannot be opened: %w", err)
 	}
-	s := &Server{config: config, log: config.Log, store: store, services: map[string]api.Service{}}
+	s := &Server{config: config, log: config.Log, store: store, services: map[string]api.Service{}, recorder: newRecorder()}
 	s.closing, s.cancel = context.WithCancel(context.Background())
 	if err := s.build(); err != nil {
 		s.cancel()

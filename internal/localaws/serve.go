@@ -92,6 +92,9 @@ func (s *Server) act(a *answer, r *api.Request) error {
 	s.calls.count(r)
 	s.serve(a, r)
 	s.calls.answered(r, a.code)
+	if err := s.recorder.record(r, a); err != nil {
+		s.log.Error("an answer cannot be recorded for the check of its shape", "error", err)
+	}
 	if a.empty {
 		s.calls.empty(r)
 	}

@@ -230,7 +230,7 @@ func (s *Service) describe(r *api.Request) (any, error) {
 	}
 	result := map[string]any{
 		"ARN": found.ARN, "Name": found.Name, "CreatedDate": seconds(found.Created), "LastChangedDate": seconds(found.Changed),
-		"VersionIdsToStages": stages, "Tags": found.Tags,
+		"VersionIdsToStages": stages, "Tags": append([]tag{}, found.Tags...),
 	}
 	if found.Description != "" {
 		result["Description"] = found.Description

@@ -38,8 +38,8 @@ type handle struct {
 	phase          int
 }
 
-func newLane(t *testing.T, seed int, ours, theirs side) *lane {
-	name := fmt.Sprintf("lane-%d-%d", os.Getpid(), seed)
+func newLane(t *testing.T, seed, attempt int, ours, theirs side) *lane {
+	name := fmt.Sprintf("lane-%d-%d-%d", os.Getpid(), seed, attempt)
 	return &lane{
 		T: t, Rand: rand.New(rand.NewPCG(uint64(seed), 9)), seed: seed, sides: [2]side{ours, theirs}, main: name, dead: name + "-dead",
 		handles: [2]map[string]handle{{}, {}},

@@ -51,9 +51,9 @@ func deleteMessageBatch(s *Service, r *api.Request) (any, error) {
 	}
 	var result struct {
 		Successful []doneEntry   `xml:"DeleteMessageBatchResultEntry"`
-		Failed     []failedEntry `json:",omitempty" xml:"BatchResultErrorEntry"`
+		Failed     []failedEntry `xml:"BatchResultErrorEntry"`
 	}
-	result.Successful = []doneEntry{}
+	result.Successful, result.Failed = []doneEntry{}, []failedEntry{}
 	for _, e := range in.Entries {
 		if err := q.delete(e.ReceiptHandle); err != nil {
 			result.Failed = append(result.Failed, failure(e.ID, err))
@@ -143,9 +143,9 @@ func changeVisibilityBatch(s *Service, r *api.Request) (any, error) {
 	}
 	var result struct {
 		Successful []doneEntry   `xml:"ChangeMessageVisibilityBatchResultEntry"`
-		Failed     []failedEntry `json:",omitempty" xml:"BatchResultErrorEntry"`
+		Failed     []failedEntry `xml:"BatchResultErrorEntry"`
 	}
-	result.Successful = []doneEntry{}
+	result.Successful, result.Failed = []doneEntry{}, []failedEntry{}
 	now := time.Now()
 	for _, e := range in.Entries {
 		if err := q.changeVisibility(e.ReceiptHandle, e.VisibilityTimeout, now); err != nil {

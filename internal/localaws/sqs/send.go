@@ -92,9 +92,9 @@ func sendMessageBatch(s *Service, r *api.Request) (any, error) {
 	}
 	var result struct {
 		Successful []sentEntry   `xml:"SendMessageBatchResultEntry"`
-		Failed     []failedEntry `json:",omitempty" xml:"BatchResultErrorEntry"`
+		Failed     []failedEntry `xml:"BatchResultErrorEntry"`
 	}
-	result.Successful = []sentEntry{}
+	result.Successful, result.Failed = []sentEntry{}, []failedEntry{}
 	now := time.Now()
 	for i := range in.Entries {
 		e := &in.Entries[i]

@@ -1,0 +1,134 @@
+package localaws
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/stampmill/stampmill/internal/localaws/api"
+)
+
+// mostRecorded is how many answers of one action are kept.
+const mostRecorded = 100
+
+// recorder keeps one answer of each shape that a call was answered with, as a file in a folder, so that they can be checked
+// against AWS's own models (integration/shapes). STAMPMILL_RECORD names the folder; without it there is no recorder.
+type recorder struct {
+	folder string
+	mu     sync.Mutex
+	seen   map[string]bool
+	counts map[string]int
+}
+
+// recording is a file of the recorder.
+type recording struct {
+	Service string              `json:"service"`
+	Action  string              `json:"action"`
+	Query   bool                `json:"query"`
+	Status  int                 `json:"status"`
+	Header  map[string][]string `json:"header"`
+	Body    []byte              `json:"body"`
+}
+
+func newRecorder() *recorder {
+	folder := os.Getenv("STAMPMILL_RECORD")
+	if folder == "" {
+		return nil
+	}
+	return &recorder{folder: folder, seen: map[string]bool{}, counts: map[string]int{}}
+}
+
+// record keeps the answer if none of its shape has been kept.
+func (rec *recorder) record(r *api.Request, a *answer) error {
+	if rec == nil {
+		return nil
+	}
+	name := shapeName(r, a)
+	action := r.Service + "." + r.Action
+	rec.mu.Lock()
+	defer rec.mu.Unlock()
+	if rec.seen[name] || rec.counts[action] >= mostRecorded {
+		return nil
+	}
+	rec.seen[name] = true
+	rec.counts[action]++
+	body, err := json.Marshal(recording{r.Service, r.Action, r.Form != nil, a.status, a.header, a.body.Bytes()})
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(rec.folder, 0o755); err != nil {
+		return err
+	}
+	file, err := os.OpenFile(filepath.Join(rec.folder, name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if errors.Is(err, fs.ErrExist) {
+		return nil // another process has kept one
+	}
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(body)
+	return errors.Join(err, file.Close())
+}
+
+// shapeName names an answer by its action, its status and the paths of its members.
+func shapeName(r *api.Request, a *answer) string {
+	var paths []string
+	if bytes.HasPrefix(bytes.TrimSpace(a.body.Bytes()), []byte("<")) {
+		paths = xmlPaths(a.body.Bytes())
+	} else {
+		var value any
+		if json.Unmarshal(a.body.Bytes(), &value) == nil {
+			paths = jsonPaths("", value, nil)
+		}
+	}
+	slices.Sort(paths)
+	sum := sha256.Sum256([]byte(strings.Join(slices.Compact(paths), "\n")))
+	return fmt.Sprintf("%s.%s.%d.%s.json", r.Service, r.Action, a.status, hex.EncodeToString(sum[:6]))
+}
+
+func xmlPaths(body []byte) []string {
+	var paths, at []string
+	decoder := xml.NewDecoder(bytes.NewReader(body))
+	for {
+		token, err := decoder.Token()
+		if err != nil {
+			return paths
+		}
+		switch token := token.(type) {
+		case xml.StartElement:
+			at = append(at, token.Name.Local)
+			paths = append(paths, strings.Join(at, "/"))
+		case xml.EndElement:
+			at = at[:len(at)-1]
+		}
+	}
+}
+
+// jsonPaths stops at the fourth level: below are items of tables, whose names say nothing about the answer's shape.
+func jsonPaths(at string, value any, paths []string) []string {
+	paths = append(paths, fmt.Sprintf("%s:%T", at, value))
+	if strings.Count(at, "/") >= 4 {
+		return paths
+	}
+	switch value := value.(type) {
+	case map[string]any:
+		for name, inner := range value {
+			paths = jsonPaths(at+"/"+name, inner, paths)
+		}
+	case []any:
+		for _, inner := range value {
+			paths = jsonPaths(at+"/", inner, paths)
+		}
+	}
+	return paths
+}

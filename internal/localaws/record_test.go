@@ -1,0 +1,42 @@
+package localaws
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+)
+
+func TestOneAnswerOfEachShapeIsRecorded(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "recorded")
+	t.Setenv("STAMPMILL_RECORD", folder)
+	d := newDesk(t, nil)
+	for _, body := range []string{"a", "b"} {
+		d.send(body, 0)
+	}
+	if _, err := d.client.GetQueueUrl(background, &sqs.GetQueueUrlInput{QueueName: aws.String("none")}); err == nil {
+		t.Fatal("there is a queue named none")
+	}
+	kept := map[string]recording{}
+	files, err := os.ReadDir(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(filepath.Join(folder, file.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var r recording
+		if err := json.Unmarshal(text, &r); err != nil {
+			t.Fatal(err)
+		}
+		kept[r.Action] = r
+	}
+	if len(files) != 3 || kept["SendMessage"].Status != 200 || kept["GetQueueUrl"].Status != 400 || len(kept["CreateQueue"].Body) == 0 {
+		t.Fatalf("%d files: %v; want one each of CreateQueue, SendMessage and a failed GetQueueUrl", len(files), kept)
+	}
+}
