@@ -202,11 +202,13 @@ func TestDoctorSaysWhatIsWrongAndWhatToDo(t *testing.T) {
 		"a bucket that forgets nothing": {func(t *testing.T, s *shell) {
 			fatal(t, ignore(s.User.Clients.For(jobs.Target{}).S3.DeleteBucketLifecycle(t.Context(), &s3.DeleteBucketLifecycleInput{Bucket: &s.User.Bucket})))
 		}, nil, "warning", "bucket", "nothing under launches/ expires", "stampmill setup"},
-		"a right is missing": {func(t *testing.T, s *shell) {
+		"a right is missing": {func(_ *testing.T, s *shell) {
+			s.belongings()
 			s.fault(localaws.Rule{Action: "TerminateInstances", Code: "UnauthorizedOperation", Status: 403})
 		}, nil,
 			"problem", "rights", "may not ec2:TerminateInstances", "EC2PolicyArn"},
-		"a person's rights": {func(t *testing.T, s *shell) {
+		"a person's rights": {func(_ *testing.T, s *shell) {
+			s.belongings()
 			s.spy(func(action string, r *http.Response) *http.Response {
 				operators := action == "dry TerminateInstances" || action == "dry DeleteVolume" // as OperatorPolicy allows
 				if strings.HasPrefix(action, "dry ") && !strings.HasPrefix(action, "dry Describe") && !strings.HasPrefix(action, "dry Get") && !operators {
@@ -252,7 +254,6 @@ func TestDoctorSaysWhatIsWrongAndWhatToDo(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			installed(t, 0, func(t *testing.T, s *shell) {
-				s.belongings()
 				c.spoil(t, s)
 				found, code := s.doctor(c.args...)
 				hit := false
