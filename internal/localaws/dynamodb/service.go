@@ -37,7 +37,7 @@ type Service struct {
 	Delays Delays
 
 	env     *api.Env
-	mu      sync.RWMutex
+	mu      state.RWMutex
 	tables  map[string]*table
 	schemas *state.Table[tableSchema]
 	items   *state.Table[Item]
@@ -77,6 +77,7 @@ func New(env *api.Env) (*Service, error) {
 			Expiry: env.Scale(10 * time.Minute),
 		},
 	}
+	s.mu.Keep(env.Store, "dynamodb")
 	var err error
 	if s.schemas, err = state.NewTable[tableSchema](env.Store, "dynamodb.tables"); err != nil {
 		return nil, err

@@ -1,6 +1,10 @@
 package ec2
 
 import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"os"
 	"path/filepath"
 	"testing"
 	"testing/synctest"
@@ -64,5 +68,44 @@ func TestAKilledEndpointComesBackAsItWas(t *testing.T) {
 		}
 		_, err := again.tryRun(1, func(in *sdk.RunInstancesInput) { in.InstanceType = "c7g.large" })
 		wantCode(t, err, "InsufficientInstanceCapacity")
+	})
+}
+
+func TestALaunchThatAKillCutsIsWhollyThereOrNotAtAll(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "state")
+		store := must(state.Open(path))(t)
+		b := startOn(t, store, withoutPropagation)
+		b.run(t, 14, token("batch"), func(in *sdk.RunInstancesInput) {
+			in.UserData = aws.String(base64.StdEncoding.EncodeToString(bytes.Repeat([]byte("x"), 15<<10))) // more than a buffer in all
+		})
+		if err := store.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		log := must(os.ReadFile(path))(t)
+		b.service.Close()
+		whole := 0
+		for cut := range len(log) + 1 {
+			if cut > 0 && log[cut-1] != '\n' && cut%(1<<16) != 0 {
+				continue
+			}
+			if err := os.WriteFile(path, log[:cut], 0o600); err != nil {
+				t.Fatal(err)
+			}
+			again := must(state.Open(path))(t)
+			servers := must(state.NewTable[json.RawMessage](again, "ec2-instances"))(t).Len()
+			tokens := must(state.NewTable[json.RawMessage](again, "ec2-tokens"))(t).Len()
+			if servers != 14*tokens {
+				t.Fatalf("cut at %d of %d bytes there are %d servers and %d tokens", cut, len(log), servers, tokens)
+			}
+			whole += tokens
+			if err := again.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if whole == 0 {
+			t.Error("the launch was never there")
+		}
 	})
 }

@@ -11,12 +11,12 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/stampmill/stampmill/internal/localaws/api"
 	"github.com/stampmill/stampmill/internal/localaws/machine"
 	"github.com/stampmill/stampmill/internal/localaws/seed"
+	"github.com/stampmill/stampmill/internal/localaws/state"
 )
 
 // Options are what can be set about this EC2. Durations of zero take their default; negative ones mean none. All
@@ -96,7 +96,7 @@ type Service struct {
 	host    machine.Host
 	options Options
 
-	mu       sync.Mutex
+	mu       state.RWMutex
 	effects  []func()
 	changed  bool
 	watchers []func()
@@ -118,6 +118,7 @@ func New(env *api.Env, host machine.Host, options Options) (*Service, error) {
 		env: env, host: host, options: options.withDefaults(),
 		regions: map[string]*region{}, scopes: map[scopeKey]*scope{}, powers: map[string]*power{},
 	}
+	s.mu.Keep(env.Store, "ec2")
 	s.timers.service = s
 	s.buckets.levels = map[string]*bucket{}
 	if err := s.load(); err != nil {

@@ -21,7 +21,7 @@ type Service struct {
 	env     *api.Env
 	options Options
 
-	mu     sync.Mutex
+	mu     state.RWMutex
 	queues map[string]*queue // by account/region/name
 	// settings, messages and deliveries are the durable side: a message's content is logged once, its delivery each time
 	// that it changes.
@@ -42,6 +42,7 @@ func New(env *api.Env, options Options) (*Service, error) {
 	s := &Service{
 		env: env, options: options, queues: map[string]*queue{}, moves: map[string]*moveTask{}, deleted: map[string]time.Time{}, closed: make(chan struct{}),
 	}
+	s.mu.Keep(env.Store, "sqs")
 	var err error
 	if s.settings, err = state.NewTable[*settings](env.Store, "sqs.queues"); err != nil {
 		return nil, err

@@ -26,6 +26,7 @@ type Store struct {
 	err    error
 	loaded map[string]map[string]json.RawMessage
 	tables map[string]func(emit func(entry) error) error
+	acts   map[string]*act // by service, while its lock is held
 }
 
 type entry struct {
@@ -38,7 +39,7 @@ type entry struct {
 // kill is dropped: its answer never went out. The tables read their records when NewTable names them; the log is
 // rewritten without its history at the first Compact.
 func Open(path string) (*Store, error) {
-	s := &Store{path: path, tables: map[string]func(func(entry) error) error{}}
+	s := &Store{path: path, tables: map[string]func(func(entry) error) error{}, acts: map[string]*act{}}
 	if path == "" {
 		return s, nil
 	}
@@ -123,21 +124,33 @@ func (s *Store) read() (int64, error) {
 		if err != nil {
 			return 0, err
 		}
-		var e entry
-		if err := json.Unmarshal(line, &e); err != nil {
+		var one entry
+		all := []entry{}
+		if line[0] == '[' { // what one act changed
+			err = json.Unmarshal(line, &all)
+		} else if err = json.Unmarshal(line, &one); err == nil {
+			all = append(all, one)
+		}
+		if err != nil {
 			return 0, fmt.Errorf("%s: line %d is not a record of this endpoint (%w); move the file away to start empty", s.path, number, err)
 		}
 		whole += int64(len(line))
-		table := s.loaded[e.Table]
-		if table == nil {
-			table = map[string]json.RawMessage{}
-			s.loaded[e.Table] = table
+		for _, e := range all {
+			s.load(e)
 		}
-		if e.Value == nil {
-			delete(table, e.Key)
-		} else {
-			table[e.Key] = e.Value
-		}
+	}
+}
+
+func (s *Store) load(e entry) {
+	table := s.loaded[e.Table]
+	if table == nil {
+		table = map[string]json.RawMessage{}
+		s.loaded[e.Table] = table
+	}
+	if e.Value == nil {
+		delete(table, e.Key)
+	} else {
+		table[e.Key] = e.Value
 	}
 }
 
@@ -158,6 +171,10 @@ func (s *Store) append(table, key string, value any) {
 	defer s.mu.Unlock()
 	if s.err == nil {
 		s.err = err
+	}
+	if a := s.acts[serviceOf(table)]; a != nil {
+		a.lines = append(a.lines, line)
+		return
 	}
 	if s.err == nil {
 		_, s.err = s.buffer.Write(append(line, '\n'))
