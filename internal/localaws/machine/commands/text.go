@@ -1,7 +1,9 @@
 package commands
 
 import (
+	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -276,7 +278,7 @@ func tee(_ context.Context, p *shell.Process) int {
 	return code
 }
 
-func seq(_ context.Context, p *shell.Process) int {
+func seq(ctx context.Context, p *shell.Process) int {
 	o, ok := parse(p, "w,equal-width s:separator f:format")
 	if !ok {
 		return 1
@@ -308,12 +310,33 @@ func seq(_ context.Context, p *shell.Process) int {
 	if f := o.last("f", ""); f != "" {
 		format = strings.NewReplacer("g", "d", "f", "d").Replace(f)
 	}
-	var out []string
-	for n := bounds[0]; bounds[1] > 0 && n <= bounds[2] || bounds[1] < 0 && n >= bounds[2]; n += bounds[1] {
-		out = append(out, fmt.Sprintf(format, n))
+	return count(ctx, p, bounds, func(n int, first bool) string {
+		if first {
+			return fmt.Sprintf(format, n)
+		}
+		return o.last("s", "\n") + fmt.Sprintf(format, n)
+	})
+}
+
+// count writes the numbers from the first bound to the last, as it goes: there may be more than memory holds.
+func count(ctx context.Context, p *shell.Process, bounds []int, text func(n int, first bool) string) int {
+	from, step, to := bounds[0], bounds[1], bounds[2]
+	out := bufio.NewWriter(p.Out)
+	n := from
+	for ; ctx.Err() == nil && (step > 0 && n <= to || step < 0 && n >= to); n += step {
+		if _, err := out.WriteString(text(n, n == from)); err != nil {
+			return 1
+		}
+		if step > 0 && n > to-step || step < 0 && n < to-step { // the last one: the next might not be a number any more
+			n += step
+			break
+		}
 	}
-	if len(out) == 0 {
+	if n == from {
 		return 0
 	}
-	return output(p, strings.Join(out, o.last("s", "\n"))+"\n")
+	if err := errors.Join(out.WriteByte('\n'), out.Flush()); err != nil {
+		return 1
+	}
+	return 0
 }
