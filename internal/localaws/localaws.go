@@ -21,6 +21,7 @@ import (
 	"github.com/stampmill/stampmill/internal/localaws/api"
 	"github.com/stampmill/stampmill/internal/localaws/ec2"
 	"github.com/stampmill/stampmill/internal/localaws/machine"
+	"github.com/stampmill/stampmill/internal/localaws/record"
 	"github.com/stampmill/stampmill/internal/localaws/sqs"
 	"github.com/stampmill/stampmill/internal/localaws/state"
 )
@@ -62,7 +63,7 @@ type Server struct {
 	calls    calls
 	faults   faultRules
 	events   *events
-	recorder *recorder
+	recorder *record.Recorder
 
 	closing context.Context
 	cancel  context.CancelFunc
@@ -92,7 +93,7 @@ func New(config Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("localaws: the state cannot be opened: %w", err)
 	}
-	s := &Server{config: config, log: config.Log, store: store, services: map[string]api.Service{}, recorder: newRecorder()}
+	s := &Server{config: config, log: config.Log, store: store, services: map[string]api.Service{}, recorder: record.New()}
 	s.closing, s.cancel = context.WithCancel(context.Background())
 	if err := s.build(); err != nil {
 		s.cancel()

@@ -8,6 +8,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"github.com/stampmill/stampmill/internal/localaws/record"
 )
 
 func TestOneAnswerOfEachShapeIsRecorded(t *testing.T) {
@@ -20,7 +22,7 @@ func TestOneAnswerOfEachShapeIsRecorded(t *testing.T) {
 	if _, err := d.client.GetQueueUrl(background, &sqs.GetQueueUrlInput{QueueName: aws.String("none")}); err == nil {
 		t.Fatal("there is a queue named none")
 	}
-	kept := map[string]recording{}
+	kept := map[string]record.Recording{}
 	files, err := os.ReadDir(folder)
 	if err != nil {
 		t.Fatal(err)
@@ -30,7 +32,7 @@ func TestOneAnswerOfEachShapeIsRecorded(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var r recording
+		var r record.Recording
 		if err := json.Unmarshal(text, &r); err != nil {
 			t.Fatal(err)
 		}

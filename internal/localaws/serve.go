@@ -92,7 +92,7 @@ func (s *Server) act(a *answer, r *api.Request) error {
 	s.calls.count(r)
 	s.serve(a, r)
 	s.calls.answered(r, a.code)
-	if err := s.recorder.record(r, a); err != nil {
+	if err := s.recorder.Keep(r.Service, r, a.status, a.header, a.body.Bytes()); err != nil {
 		s.log.Error("an answer cannot be recorded for the check of its shape", "error", err)
 	}
 	if a.empty {

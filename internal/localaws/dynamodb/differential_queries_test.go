@@ -109,7 +109,7 @@ func (c *caller) keyCondition(table, index string) string {
 		return first
 	}
 	value := func() string { return c.placeholder(sortValue()) }
-	second := ""
+	var second string
 	switch c.IntN(8) {
 	case 0:
 		second = sort + " BETWEEN " + value() + " AND " + value()

@@ -39,10 +39,8 @@ func (c *caller) value() string {
 	case c.oneIn(400):
 		return c.pick(`{}`, `{"X":"1"}`, `{"S":"x","N":"1"}`, `{"N":"one"}`, `{"N":""}`, `{"SS":[]}`, `{"SS":["x","x"]}`, `{"NS":["1","1.0"]}`, `{"NULL":false}`, `{"S":5}`, `{"N":5}`, `{"B":"%"}`, `{"L":[{"S":null}]}`,
 			`{"M":{"":{"S":"x"}}}`, `{"N":"1E200"}`, `{"N":"1E-200"}`, `{"N":"123456789012345678901234567890123456789"}`, `{"BOOL":"true"}`, strings.Repeat(`{"L":[`, 33)+strings.Repeat(`]}`, 33))
-	case c.oneIn(12):
-		return c.list()
-	case c.oneIn(12):
-		return c.object()
+	case c.oneIn(6):
+		return []func() string{c.list, c.object}[c.IntN(2)]()
 	case c.oneIn(8):
 		return c.aSet()
 	case c.oneIn(10):
@@ -58,7 +56,7 @@ func (c *caller) scalar() string {
 	case 2:
 		return c.pick(`{"B":"AQI="}`, `{"B":"AQ=="}`, `{"B":""}`, `{"B":"/w=="}`)
 	}
-	return fmt.Sprintf(`{"S":%q}`, c.pick("x", "xy", "y", "", "é", "日本", "a b", "0", "X"))
+	return fmt.Sprintf(`{"S":%q}`, c.pick("x", "xy", "y", "", "é", "\u65e5\u672c", "a b", "0", "X"))
 }
 
 func (c *caller) number() string {

@@ -155,7 +155,6 @@ type createGroupXML struct {
 	GroupID string    `xml:"groupId"`
 	ARN     string    `xml:"securityGroupArn"`
 	Tags    list[Tag] `xml:"tagSet"`
-	Return  bool      `xml:"return"`
 }
 
 func (s *Service) createSecurityGroup(c *call, in *createGroupInput) (any, error) {
@@ -179,7 +178,7 @@ func (s *Service) createSecurityGroup(c *call, in *createGroupInput) (any, error
 		base: s.newBase(c.scope, s.newID("sg", c.Account, c.Region, in.Name), tags), Name: in.Name, Description: in.Description, VPCID: c.vpc.ID,
 	}
 	c.groups.put(group)
-	return createGroupXML{group.ID, groupARN(group), listOf(tags), true}, nil
+	return createGroupXML{group.ID, groupARN(group), listOf(tags)}, nil
 }
 
 type groupInput struct {

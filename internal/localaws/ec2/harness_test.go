@@ -26,6 +26,7 @@ import (
 
 	"github.com/stampmill/stampmill/internal/localaws/api"
 	"github.com/stampmill/stampmill/internal/localaws/machine"
+	recording "github.com/stampmill/stampmill/internal/localaws/record"
 	"github.com/stampmill/stampmill/internal/localaws/seed"
 	"github.com/stampmill/stampmill/internal/localaws/state"
 )
@@ -65,6 +66,8 @@ func (l *eventLog) states() []any {
 type transport struct{ service api.Service }
 
 // RoundTrip routes a signed request to the service as the endpoint's core does.
+var recorded = recording.New()
+
 func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -77,11 +80,12 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	_, credential, _ := strings.Cut(r.Header.Get("Authorization"), "Credential=")
 	scope := strings.Split(credential, "/")
 	recorder := httptest.NewRecorder()
-	t.service.ServeAWS(recorder, &api.Request{
+	request := &api.Request{
 		HTTP: r, Body: body, Service: "ec2", Region: scope[2], Account: scope[0], AccessKey: scope[0],
 		Action: form.Get("Action"), Form: form, ID: "request",
-	})
-	return recorder.Result(), nil
+	}
+	t.service.ServeAWS(recorder, request)
+	return recorder.Result(), recorded.Keep("ec2", request, recorder.Code, recorder.Header(), recorder.Body.Bytes())
 }
 
 type setting func(*api.Env, *Options)

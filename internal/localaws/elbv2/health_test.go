@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 	"github.com/stampmill/stampmill/internal/localaws/api"
 	"github.com/stampmill/stampmill/internal/localaws/elbv2"
+	"github.com/stampmill/stampmill/internal/localaws/record"
 	"github.com/stampmill/stampmill/internal/localaws/state"
 )
 
@@ -43,13 +44,16 @@ func (s servers) Get(_, _, id string, _ int, _ string) (int, error) {
 // direct hands requests to the service as the endpoint's router would.
 type direct struct{ service *elbv2.Service }
 
+var recorded = record.New()
+
 func (d direct) RoundTrip(hr *http.Request) (*http.Response, error) {
 	if err := hr.ParseForm(); err != nil {
 		return nil, err
 	}
 	recorder := httptest.NewRecorder()
-	d.service.ServeAWS(recorder, &api.Request{HTTP: hr, Form: hr.PostForm, Action: hr.PostForm.Get("Action"), Account: api.DefaultAccount, Region: "us-east-1", ID: "id"})
-	return recorder.Result(), nil
+	request := &api.Request{HTTP: hr, Form: hr.PostForm, Action: hr.PostForm.Get("Action"), Account: api.DefaultAccount, Region: "us-east-1", ID: "id"}
+	d.service.ServeAWS(recorder, request)
+	return recorder.Result(), recorded.Keep("elasticloadbalancing", request, recorder.Code, recorder.Header(), recorder.Body.Bytes())
 }
 
 type fixture struct {

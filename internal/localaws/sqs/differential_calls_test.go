@@ -98,9 +98,7 @@ func (l *lane) one(action string, in map[string]any) (got, want any, told string
 	queue := l.handles[0][body].queue
 	got, want = l.both(func(at int, s side) any {
 		whole := map[string]any{"ReceiptHandle": l.handles[at][body].receipt}
-		for name, value := range in {
-			whole[name] = value
-		}
+		maps.Copy(whole, in)
 		return essence(l.on(s, action, queue, whole))
 	})
 	if action == "DeleteMessage" || in["VisibilityTimeout"] == 0 {
@@ -130,9 +128,7 @@ func (l *lane) several(action string, in func() map[string]any) (got, want any, 
 			if body != "" {
 				entry["ReceiptHandle"] = l.handles[at][body].receipt
 			}
-			for name, value := range extra[i] {
-				entry[name] = value
-			}
+			maps.Copy(entry, extra[i])
 			entries = append(entries, entry)
 		}
 		return essence(l.on(s, action, queue, map[string]any{"Entries": entries}))

@@ -2,6 +2,7 @@ package sqs
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -100,9 +101,7 @@ func (l *lane) begin() bool {
 			return status
 		}
 		own := map[string]string{"RedrivePolicy": fmt.Sprintf(`{"deadLetterTargetArn":%q,"maxReceiveCount":"%d"}`, s.arn(l.dead), most)}
-		for name, value := range attributes {
-			own[name] = value
-		}
+		maps.Copy(own, attributes)
 		status, answer := s.call("CreateQueue", map[string]any{"QueueName": l.main, "Attributes": own})
 		if status != 200 {
 			l.Errorf("CreateQueue: %v", answer)
@@ -174,9 +173,7 @@ func (l *lane) plain(action, queue string, in map[string]any) (got, want any, to
 
 func (l *lane) on(s side, action, queue string, in map[string]any) (int, map[string]any) {
 	whole := map[string]any{"QueueUrl": s.queue(queue)}
-	for name, value := range in {
-		whole[name] = value
-	}
+	maps.Copy(whole, in)
 	return s.call(action, whole)
 }
 

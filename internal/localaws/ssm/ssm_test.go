@@ -20,6 +20,7 @@ import (
 	"github.com/stampmill/stampmill/internal/localaws/api"
 	"github.com/stampmill/stampmill/internal/localaws/ec2"
 	"github.com/stampmill/stampmill/internal/localaws/machine"
+	"github.com/stampmill/stampmill/internal/localaws/record"
 	"github.com/stampmill/stampmill/internal/localaws/state"
 )
 
@@ -51,6 +52,8 @@ func (f fleet) PublicParameters(string) map[string]ec2.PublicParameter {
 // transport carries the SDK's requests to the service.
 type transport struct{ service *Service }
 
+var recorded = record.New()
+
 func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -58,8 +61,9 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	_, action, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
 	w := httptest.NewRecorder()
-	t.service.ServeAWS(w, &api.Request{HTTP: r, Body: body, Action: action, Account: "123456789012", Region: "eu-west-1", ID: "r"})
-	return w.Result(), nil
+	request := &api.Request{HTTP: r, Body: body, Action: action, Account: "123456789012", Region: "eu-west-1", ID: "r"}
+	t.service.ServeAWS(w, request)
+	return w.Result(), recorded.Keep("ssm", request, w.Code, w.Header(), w.Body.Bytes())
 }
 
 // bucket keeps what is put.

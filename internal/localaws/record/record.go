@@ -1,4 +1,7 @@
-package localaws
+// Package record keeps one answer of each shape that a call to the embedded endpoint was answered with, as a file in a folder,
+// so that they can be checked against AWS's own models (integration/shapes). The environment variable STAMPMILL_RECORD
+// names the folder; without it nothing is kept.
+package record
 
 import (
 	"bytes"
@@ -9,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -21,17 +25,16 @@ import (
 // mostRecorded is how many answers of one action are kept.
 const mostRecorded = 100
 
-// recorder keeps one answer of each shape that a call was answered with, as a file in a folder, so that they can be checked
-// against AWS's own models (integration/shapes). STAMPMILL_RECORD names the folder; without it there is no recorder.
-type recorder struct {
+// Recorder keeps answers. A nil one keeps none.
+type Recorder struct {
 	folder string
 	mu     sync.Mutex
 	seen   map[string]bool
 	counts map[string]int
 }
 
-// recording is a file of the recorder.
-type recording struct {
+// Recording is a file of the recorder.
+type Recording struct {
 	Service string              `json:"service"`
 	Action  string              `json:"action"`
 	Query   bool                `json:"query"`
@@ -40,21 +43,22 @@ type recording struct {
 	Body    []byte              `json:"body"`
 }
 
-func newRecorder() *recorder {
+// New is the recorder that the environment asks for, or nil.
+func New() *Recorder {
 	folder := os.Getenv("STAMPMILL_RECORD")
 	if folder == "" {
 		return nil
 	}
-	return &recorder{folder: folder, seen: map[string]bool{}, counts: map[string]int{}}
+	return &Recorder{folder: folder, seen: map[string]bool{}, counts: map[string]int{}}
 }
 
-// record keeps the answer if none of its shape has been kept.
-func (rec *recorder) record(r *api.Request, a *answer) error {
+// Keep keeps a service's answer if none of its shape has been kept.
+func (rec *Recorder) Keep(service string, r *api.Request, status int, header http.Header, body []byte) error {
 	if rec == nil {
 		return nil
 	}
-	name := shapeName(r, a)
-	action := r.Service + "." + r.Action
+	action := service + "." + r.Action
+	name := fmt.Sprintf("%s.%d.%s.json", action, status, digest(body))
 	rec.mu.Lock()
 	defer rec.mu.Unlock()
 	if rec.seen[name] || rec.counts[action] >= mostRecorded {
@@ -62,7 +66,7 @@ func (rec *recorder) record(r *api.Request, a *answer) error {
 	}
 	rec.seen[name] = true
 	rec.counts[action]++
-	body, err := json.Marshal(recording{r.Service, r.Action, r.Form != nil, a.status, a.header, a.body.Bytes()})
+	text, err := json.Marshal(Recording{service, r.Action, r.Form != nil, status, header, body})
 	if err != nil {
 		return err
 	}
@@ -76,24 +80,24 @@ func (rec *recorder) record(r *api.Request, a *answer) error {
 	if err != nil {
 		return err
 	}
-	_, err = file.Write(body)
+	_, err = file.Write(text)
 	return errors.Join(err, file.Close())
 }
 
-// shapeName names an answer by its action, its status and the paths of its members.
-func shapeName(r *api.Request, a *answer) string {
+// digest is a function of the paths of an answer's members.
+func digest(body []byte) string {
 	var paths []string
-	if bytes.HasPrefix(bytes.TrimSpace(a.body.Bytes()), []byte("<")) {
-		paths = xmlPaths(a.body.Bytes())
+	if bytes.HasPrefix(bytes.TrimSpace(body), []byte("<")) {
+		paths = xmlPaths(body)
 	} else {
 		var value any
-		if json.Unmarshal(a.body.Bytes(), &value) == nil {
+		if json.Unmarshal(body, &value) == nil {
 			paths = jsonPaths("", value, nil)
 		}
 	}
 	slices.Sort(paths)
 	sum := sha256.Sum256([]byte(strings.Join(slices.Compact(paths), "\n")))
-	return fmt.Sprintf("%s.%s.%d.%s.json", r.Service, r.Action, a.status, hex.EncodeToString(sum[:6]))
+	return hex.EncodeToString(sum[:6])
 }
 
 func xmlPaths(body []byte) []string {
