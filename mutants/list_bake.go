@@ -74,7 +74,7 @@ func bakeMutants() []mutant {
 			name:   "undo-without-asking-the-catalog",
 			breaks: "5: a worker that died between the catalog's write and its own save has its published version undone",
 			edits:  []edit{{bakeUndoFile, `	if b.progress.Version == 0 || b.Committed() {`, `	if b.progress.Version >= 0 || b.Committed() {`}},
-			tests:  in(rigTests, "TestACancelThatTheWorkerDiesOfAtACommitLeavesAWholeVersion"),
+			tests:  in(bakeTests, "TestABakeThatDiesOfItsCommitStaysWholeThoughItIsCancelled"),
 		},
 		{
 			name:   "undo-forgets-snapshots",

@@ -2,6 +2,7 @@ package jobs_test
 
 import (
 	"context"
+	"maps"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -42,7 +43,9 @@ func (s *shelf) Postpone(_ context.Context, job jobs.DueJob, to time.Time) error
 	return nil
 }
 
-func (s *shelf) Page(context.Context, string, int) ([]*jobs.Job, string, error) { return s.lost, "", nil }
+func (s *shelf) Page(context.Context, string, int) ([]*jobs.Job, string, error) {
+	return s.lost, "", nil
+}
 
 func (s *shelf) Rescued(_ context.Context, job *jobs.Job) error {
 	job.Rescues++
@@ -128,6 +131,9 @@ func (y busyYard) List(ctx context.Context, target jobs.Target) ([]jobs.Thing, e
 	y.named["i-new"] = true
 	return things, err
 }
+
+// Named is as a read of the table gives it: what is named after it is not in it.
+func (y busyYard) Named(context.Context) (map[string]bool, error) { return maps.Clone(y.named), nil }
 
 func TestWhatIsNamedWhileTheReaperLooksIsNoOrphan(t *testing.T) {
 	t.Parallel()

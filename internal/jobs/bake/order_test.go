@@ -62,6 +62,23 @@ func TestTheParameterFollowsThePublish(t *testing.T) {
 	})
 }
 
+func TestABakeThatDiesOfItsCommitStaysWholeThoughItIsCancelled(t *testing.T) {
+	t.Parallel()
+	commit := 0
+	inTime(t, func(t *testing.T, w *world) {
+		w.on["ledger.Publish"] = w.cancel
+		w.wantState(w.bake(everything), jobs.Succeeded)
+		commit = slices.Index(w.calls, "ledger.Publish") + 1
+	})
+	inTime(t, func(t *testing.T, w *world) {
+		w.on["ledger.Publish"] = w.cancel
+		w.dieAt, w.after = commit, true
+		w.wantState(w.bake(everything), jobs.Succeeded)
+		w.wantLeft("eu-west-1 image", "eu-west-1 snapshot", "us-east-1 image", "us-east-1 snapshot")
+		w.wantWhole(1)
+	})
+}
+
 func TestTheParameterNamesWhatIsCurrent(t *testing.T) {
 	t.Parallel()
 	inTime(t, func(t *testing.T, w *world) {
