@@ -15,7 +15,7 @@ func guestMutants() []mutant {
 			breaks: "1: a run that was killed is waited for",
 			edits: []edit{{shellFile, `    if [ -n "$gone" ]; then give_up 198 'died: the script was ended from outside while it ran'; fi
 `, ``}},
-			tests: in(guestTests, "TestARunThatWasKilledIsNotWaitedFor"),
+			tests: in(guestTests, "TestNobodyWaitsForARunThatWasKilled"),
 		},
 		{
 			name:   "reboots-for-ever",

@@ -76,7 +76,7 @@ func upkeepMutants() []mutant {
 			name:   "reaper-takes-look-alikes",
 			breaks: "7: what carries half of our tags is removed",
 			edits:  []edit{{reaperFile, `|| thing.Tags[TagJob] == "" ||`, `||`}},
-			tests:  in(jobsTests, "TestTheReaperRemovesWhatNobodyNamesAndNothingElse"),
+			tests:  in(jobsTests, "TestWhatLacksOneOfOurTagsIsLeftAlone"),
 		},
 	}
 }

@@ -146,3 +146,27 @@ func TestWhatIsNamedWhileTheReaperLooksIsNoOrphan(t *testing.T) {
 		}
 	})
 }
+
+// Look-alikes: somebody copied some of our tags. Only the whole set says that a thing is ours.
+func TestWhatLacksOneOfOurTagsIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		y := newYard()
+		for tag := range ours("bake-gone", "gone") {
+			tags := ours("bake-gone", "gone")
+			delete(tags, tag)
+			y.put("i-without-"+tag, tags)
+		}
+		y.put("i-orphan", ours("bake-gone", "gone"))
+		reaper := newReaper(y, newMemory())
+		for range 3 {
+			if _, err := reaper.Reap(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Hour)
+		}
+		if len(y.removed) != 1 || !y.removed["i-orphan"] {
+			t.Fatalf("removed %v, want the orphan only", y.removed)
+		}
+	})
+}

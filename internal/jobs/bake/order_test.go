@@ -51,7 +51,7 @@ func TestTheParameterFollowsThePublish(t *testing.T) {
 			w.on[call] = func() {
 				seen++
 				if w.current != 1 || w.versions[1].State != l.Available {
-					t.Errorf("%s while current is %d and version 1 is %s", call, w.current, w.versions[1].State)
+					t.Fatalf("%s while current is %d and version 1 is %s", call, w.current, w.versions[1].State)
 				}
 			}
 		}
