@@ -61,7 +61,7 @@ fuzz: ## run every fuzz target for TIME=20s, or 1000000x
 ENDPOINT ?= embedded
 .PHONY: integration
 integration: ## run the real binaries against ENDPOINT=embedded, localstack, independent or environment
-	scripts/endpoints/run.sh '$(ENDPOINT)' $(GO) test -count=1 -v ./integration
+	scripts/endpoints/run.sh '$(ENDPOINT)' $(GO) test -count=1 -timeout 15m -v ./integration
 
 .PHONY: aws-cli
 aws-cli: build ## run the AWS CLI against localaws (needs Python)
