@@ -78,7 +78,7 @@ func (q *Queue) deleteBatch(`}},
 		{
 			name:   "volumes-without-tags",
 			breaks: "3: a volume that outlives its server is found by nobody",
-			edits:  []edit{{"internal/aws/ec2/launch.go", `	specs = tagSpec(specs, types.ResourceTypeVolume, volumeTags)`, `	specs = tagSpec(specs, types.ResourceTypeVolume, volumeTags[:0])`}},
+			edits:  []edit{{"internal/aws/ec2/launch.go", `	specs = tagSpec(specs, types.ResourceTypeVolume, volumeTags)`, `	specs = tagSpec(specs, types.ResourceTypeVolume, nil)`}},
 			tests:  in("internal/aws/ec2", "TestALaunchIsSafeByDefault"),
 		},
 		{

@@ -119,8 +119,11 @@ func terminateMutants() []mutant {
 		{
 			name:   "terminate-with-undo",
 			breaks: "2: a cancel marks servers as the fleet's again that EC2 was told to terminate",
-			edits:  []edit{{terminateSteps, `server.State == ledger.Leaving && !t.progress.Sent.Has(server.Ordinal) {`, `server.State == ledger.Leaving {`}},
-			tests:  in(terminateTests, "TestACancelTakesNothingBackThatWasTerminated"),
+			edits: []edit{
+				{terminateSteps, `server.State == ledger.Leaving && !t.progress.Sent.Has(server.Ordinal) {`, `server.State == ledger.Leaving {`},
+				{"internal/jobs/terminate/terminate.go", `[]jobs.Step{{Name: "forget", Do: t.forget}, {Name: "unmark"`, `[]jobs.Step{{Name: "unmark"`},
+			},
+			tests: in(terminateTests, "TestACancelTakesNothingBackThatWasTerminated"),
 		},
 		{
 			name:   "terminate-takes-notfound-for-gone",

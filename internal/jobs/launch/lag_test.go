@@ -105,10 +105,17 @@ func TestServersThatEC2DoesNotShowYetAreWaitedFor(t *testing.T) {
 func TestServersThatEC2DoesNotShowYetAreNotReplaced(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := &worldOf{newWorld(t), t}
-		w.launch("1", spec(12, ""), jobs.Succeeded)
-		w.Lag = lag
-		w.launch("2", spec(12, ""), jobs.Succeeded)
+		w, second := newWorld(t), ""
+		first := w.Submit("Launch", "web", "1", spec(12, ""))
+		time.AfterFunc(30*time.Second, func() {
+			w.Lag = lag
+			second = w.Submit("Launch", "web", "2", spec(12, ""))
+		})
+		w.Run()
+		w.WantState(second, jobs.Succeeded)
+		if ended := w.WantState(first, jobs.Succeeded).Ended; !ended.Before(w.Job(second).Created) {
+			t.Error("the first launch was not over when EC2 began to lag; the test shows nothing")
+		}
 		w.WantFleet("web", upTo(12)...)
 		if n := w.EC2Calls["RunInstances"]; n != 1 {
 			t.Errorf("%d launches, want 1", n)

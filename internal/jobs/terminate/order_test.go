@@ -22,16 +22,21 @@ type watched struct {
 func (w watched) Terminate(ctx context.Context, ids ...string) error { return w.terminate(ctx, ids) }
 
 // watch gives a fleet of twenty servers, whose terminations go through the function.
-func watch(t *testing.T, terminates func(w *launchtest.World, ctx context.Context, ids []string) error) *launchtest.World {
+func watch(t *testing.T, do func(w *launchtest.World, ctx context.Context, ids []string) error) *launchtest.World {
 	w := newWorld(t)
 	fleetOf20(t, w)
-	ec2 := watched{w, func(ctx context.Context, ids []string) error { return terminates(w, ctx, ids) }}
+	terminates(w, func(ctx context.Context, ids []string) error { return do(w, ctx, ids) })
+	return w
+}
+
+// terminates lets the terminations of the world's workers go through the function.
+func terminates(w *launchtest.World, do func(ctx context.Context, ids []string) error) {
+	ec2 := watched{w, do}
 	w.Kinds["Terminate"] = terminate.New(terminate.Config{
 		EC2:          func(jobs.Target) terminate.Servers { return ec2 },
 		TargetGroups: func(jobs.Target) terminate.TargetGroups { return w },
 		Ledger:       w, Callback: w,
 	})
-	return w
 }
 
 func TestServersLeaveTheirTargetGroupsBeforeTheyGo(t *testing.T) {
@@ -79,18 +84,25 @@ func TestACancelTakesNothingBackThatWasTerminated(t *testing.T) {
 func TestAServerThatEC2DoesNotShowYetIsNotForgotten(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var shown time.Time
-		w := watch(t, func(w *launchtest.World, ctx context.Context, ids []string) error {
+		shown := time.Now().Add(4 * time.Minute)
+		w := newWorld(t)
+		terminates(w, func(ctx context.Context, ids []string) error {
 			if time.Now().Before(shown) {
-				return nil // EC2 did not know them: that does not prove them gone
+				return nil // EC2 does not know them: that does not prove them gone
 			}
 			return w.Terminate(ctx, ids...)
 		})
-		w.Lag = 3 * time.Minute
-		shown = time.Now().Add(w.Lag)
-		id := w.Submit("Terminate", "down", "1", `{"fleet": "web", "to": 12}`)
+		up := w.Submit("Launch", "web", "up", `{"image": "web", "count": 20, "pools": [{"types": ["m7g.large"]}]}`)
+		down := ""
+		time.AfterFunc(30*time.Second, func() {
+			w.Lag = time.Until(shown)
+			down = w.Submit("Terminate", "down", "1", `{"fleet": "web", "to": 12}`)
+		})
 		w.Run()
-		w.WantState(id, jobs.Succeeded)
+		w.WantState(down, jobs.Succeeded)
+		if ended := w.WantState(up, jobs.Succeeded).Ended; !ended.Before(w.Job(down).Created) {
+			t.Error("the launch was not over when EC2 began to lag; the test shows nothing")
+		}
 		w.WantFleet("web", between(0, 11)...)
 	})
 }
