@@ -109,7 +109,7 @@ func normal(o operation, answer map[string]any) any {
 //   - if nobody asked: it tells then too of what a deletion of nothing consumed, and counts that twice in batches;
 //   - of reads that find nothing: "If you perform a read operation on an item that doesn't exist, DynamoDB will still consume read
 //     throughput";
-//   - of transactions: "Transactional write request of an item up to 1 KB requires two write units". It bills four;
+//   - of transactions: a transactional write of an item up to 1 KB takes two write units. It bills four;
 //   - of indexes: "If the item is not present in the index before or after the item is updated, there is no additional write cost
 //     for the index". It bills one unit for each index that has the hash key or the range key.
 func billedAlike(o operation, answer map[string]any) bool {
@@ -198,11 +198,20 @@ var differences = []difference{{
 	func(_ operation, _, want outcome) bool { return want.status == 500 },
 }, {
 	"TransactWriteItems, TransactionCanceledException: cancelled when 'there is a user error, such as an invalid data format'; its reason is " +
-		"then 'Validation Error: Code: ValidationError', and the reasons stand 'in the order of the requested items', None where there is no " +
+		"then 'Validation Error: Code: ValidationError', and the reasons are 'ordered in the order of requested items', None where there is no " +
 		"fault. DynamoDB Local answers ValidationException for the whole call, or with the one reason alone or none.",
 	func(_ operation, got, want outcome) bool {
 		return got.member("code") == "TransactionCanceledException" && strings.Contains(got.member("reasons"), "ValidationError") &&
 			(want.member("code") == "ValidationException" || want.member("code") == "TransactionCanceledException" && !strings.Contains(want.member("reasons"), "None"))
+	},
+}, {
+	"API reference, TransactWriteItems: 'no two actions can target the same item'. DynamoDB Local looks at the conditions first.",
+	func(_ operation, got, _ outcome) bool { return strings.Contains(got.text, manyActionsText) },
+}, {
+	"Developer guide, Data types: a key attribute is a scalar, 'string, number, or binary'. In a transaction DynamoDB Local looks for a path " +
+		"into one as if it could be there.",
+	func(o operation, got, _ outcome) bool {
+		return o.action == "TransactWriteItems" && strings.Contains(got.text, "Key attributes must be scalars")
 	},
 }, {
 	"API reference, Update (of TransactWriteItem): UpdateExpression, 'Required: Yes'. DynamoDB Local takes an update without one.",

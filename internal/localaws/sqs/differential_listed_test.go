@@ -40,5 +40,5 @@ var differences = []difference{
 	{"ChangeMessageVisibility", "400 MessageNotInflight", "", "'MessageNotInflight: The specified message isn't in flight.'"},
 	{"-none", "400 ", "400 QueueDoesNotExist", "of two faults, AWS documents no order in which they are found"},
 	{"DeleteMessageBatch", "Successful", "ReceiptHandleIsInvalid true", "DeleteMessage: 'you must provide the most recently received ReceiptHandle for the message (otherwise, the request succeeds, but the message will not be deleted)'"},
-	{"MessageAttributeNames:[trace.*]", "trace.id", "attributes=<nil>", "ReceiveMessage: 'You can also use prefixes such as bar.*'"},
+	{"MessageAttributeNames:[trace.*]", "trace.id", "attributes=<nil>", "ReceiveMessage: 'You can also use all message attributes starting with a prefix, for example bar.*.'"},
 }
