@@ -22,6 +22,10 @@ fuzz() {
     -test.fuzzminimizetime=200x -test.fuzzcachedir="$work/cache/$package" -test.timeout=0) >"$log" 2>&1 || code=$?
   local count
   count=$(grep -oE 'execs: [0-9]+' "$log" | tail -n 1 | grep -oE '[0-9]+' || echo 0)
+  if [ "$code" -eq 0 ] && [[ "$time" == *x ]] && [ "$count" -lt "${time%x}" ]; then
+    printf '%-16s %9d executions %5d s  STOPPED  ./%s\n' "$name" "$count" $((SECONDS - begun)) "$package"
+    return 1
+  fi
   if [ "$code" -eq 0 ]; then
     printf '%-16s %9d executions %5d s  clean    ./%s\n' "$name" "$count" $((SECONDS - begun)) "$package"
     return
