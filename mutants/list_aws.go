@@ -85,7 +85,7 @@ func (q *Queue) deleteBatch(`}},
 			name:   "snapshots-without-tags",
 			breaks: "3: the snapshots of an AMI that fails are found by nobody",
 			edits:  []edit{{"internal/aws/ec2/capture.go", `return tagSpec(tagSpec(nil, types.ResourceTypeImage, imageTags), types.ResourceTypeSnapshot, snapshotTags)`, `return tagSpec(nil, types.ResourceTypeImage, imageTags)`}},
-			tests:  in(rigTests, "TestTheReaperRemovesWhatACrashLeftAndNothingElse"),
+			tests:  in("internal/aws/ec2", "TestAnAMIAndItsSnapshotsAreTaggedAsTheyAreMade"),
 		},
 		{
 			name:   "private-addresses-called",
