@@ -53,7 +53,7 @@ func ledgerMutants() []mutant {
 			name:   "current-moved-at-reservation",
 			breaks: "5: current moves before anything is verified",
 			edits:  []edit{{"internal/aws/ledger/images.go", `		meta.Next, meta.Updated = v.Number+1, time.Now().UTC()`, `		meta.Next, meta.Updated, meta.Current = v.Number+1, time.Now().UTC(), v.Number`}},
-			tests:  in(rigTests, "TestAVerifyThatFailsLeavesNothing"),
+			tests:  in(ledgerTests, "TestABakeReservesOneVersionHoweverOftenItAsks"),
 		},
 	}
 }

@@ -103,7 +103,9 @@ func (l *late) call() {
 func TestAnUndoLooksForWhatALostCallMakesLate(t *testing.T) {
 	t.Parallel()
 	for name, lose := range map[string]func(m *memory) error{
-		"no answer": func(*memory) error { return &jobs.Error{Class: jobs.Retry, Message: "no answer in time", Ambiguous: true} },
+		"no answer": func(*memory) error {
+			return &jobs.Error{Class: jobs.Retry, Message: "no answer in time", Ambiguous: true}
+		},
 		"death": func(m *memory) error {
 			m.mu.Lock()
 			defer m.mu.Unlock()
