@@ -86,6 +86,12 @@ func TestTheParameterNamesWhatIsCurrent(t *testing.T) {
 			w.versions[2] = l.Version{Image: "web", Number: 2, State: l.Available, Regions: map[string]l.RegionalCopy{home: {AMI: "ami-later"}}}
 			w.numbers, w.current = 2, 2
 		})
+		reads := 0
+		w.on["GetParameter eu-west-1"] = func() {
+			if reads++; reads > 20 {
+				t.Fatal("the bake reads the parameter again and again")
+			}
+		}
 		w.wantState(w.bake(strings.Replace(plain, `"bootTest"`, `"publish":{"parameter":"/images/web"},"bootTest"`, 1)), jobs.Succeeded)
 		if got := w.region(home).params["/images/web"]; got != "ami-later" {
 			t.Errorf("the parameter names %s while version 2 is current", got)
