@@ -53,6 +53,7 @@ type Line struct {
 	calls []string
 	dead  bool
 	thaw  time.Time
+	stood int    // calls that a freeze held up
 	lost  string // the invocation whose answers are lost
 }
 
@@ -161,10 +162,13 @@ func (l *Line) stand(number int, freeze time.Duration, request *http.Request) *h
 		l.thaw = time.Now().Add(freeze)
 	}
 	rest := time.Until(l.thaw)
-	l.mu.Unlock()
 	if rest <= 0 {
+		l.mu.Unlock()
 		return request
 	}
+	l.stood++
+	rest += time.Duration(l.stood) * time.Microsecond // what was held up goes out in the order in which it came
+	l.mu.Unlock()
 	time.Sleep(rest)
 	return request.WithContext(context.WithoutCancel(request.Context()))
 }
