@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -186,21 +187,26 @@ func sameSet(a, b []string) bool {
 type severed struct {
 	inner  http.RoundTripper
 	action string
+	mu     sync.Mutex
 	lives  int
 	dead   bool
 }
 
 func (w *severed) RoundTrip(r *http.Request) (*http.Response, error) {
-	if w.dead {
+	if w.dies(r) {
 		return nil, errors.New("the process is dead")
 	}
-	if strings.HasSuffix(r.Header.Get("X-Amz-Target"), w.action) {
-		if w.lives--; w.lives < 0 {
-			w.dead = true
-			return nil, errors.New("the process is dead")
-		}
-	}
 	return w.inner.RoundTrip(r)
+}
+
+func (w *severed) dies(r *http.Request) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if strings.HasSuffix(r.Header.Get("X-Amz-Target"), w.action) {
+		w.lives--
+	}
+	w.dead = w.dead || w.lives < 0
+	return w.dead
 }
 
 // A death before any call loses no letter: each is in its lane or in the dead letters, or in both, under the same identity.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -94,10 +95,26 @@ func TestAStepThatSwallowsALostClaimIsTheLast(t *testing.T) {
 }
 
 // late is an EC2 whose one call takes effect minutes after its caller has lost it.
-type late struct{ things []string }
+type late struct {
+	mu     sync.Mutex
+	things []string
+}
 
 func (l *late) call() {
-	time.AfterFunc(2*time.Minute, func() { l.things = append(l.things, "i-late") })
+	time.AfterFunc(2*time.Minute, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.things = append(l.things, "i-late")
+	})
+}
+
+// remove removes what is there, and says how many things that were.
+func (l *late) remove() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := len(l.things)
+	l.things = nil
+	return n
 }
 
 func TestAnUndoLooksForWhatALostCallMakesLate(t *testing.T) {
@@ -129,9 +146,7 @@ func TestAnUndoLooksForWhatALostCallMakesLate(t *testing.T) {
 					undo: func(*jobs.Job) []jobs.Step {
 						return []jobs.Step{{Name: "unmake", Do: func(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
 							return jobs.Unmake(ctx, turn, "the server", func(context.Context) (bool, error) {
-								gone := len(ec2.things) == 0
-								ec2.things = nil
-								return gone, nil
+								return ec2.remove() == 0, nil
 							})
 						}}}
 					},
@@ -140,8 +155,8 @@ func TestAnUndoLooksForWhatALostCallMakesLate(t *testing.T) {
 				w.run()
 				w.wantState(id, jobs.Cancelled)
 				time.Sleep(time.Hour)
-				if len(ec2.things) > 0 {
-					t.Errorf("%v is left after the undo", ec2.things)
+				if n := ec2.remove(); n > 0 {
+					t.Errorf("%d things are left after the undo", n)
 				}
 			})
 		})
@@ -154,12 +169,12 @@ func TestNoChildIsSentBeforeTheListOfAllIsSaved(t *testing.T) {
 		w := newWorld(t)
 		sent := 0
 		w.memory.refuse = func(what string) error {
+			w.memory.mu.Lock()
+			defer w.memory.mu.Unlock()
 			if what != "send" || sent > 0 {
 				return nil
 			}
 			sent++
-			w.memory.mu.Lock()
-			defer w.memory.mu.Unlock()
 			for _, list := range w.memory.fans {
 				if len(list) == 3 {
 					return nil
