@@ -106,7 +106,6 @@ type end struct {
 	current  map[string]int
 	fleets   map[string]ledger.Fleet
 	servers  map[string][]ledger.Server
-	names    map[string]string // of servers, as their machines know them
 	open     []string
 }
 
