@@ -148,7 +148,7 @@ func (s *schedule) survey(ctx context.Context, ended map[string]*jobs.Job) (*end
 // wrong says whether anything stands that the ledger does not name, or the other way round.
 func (e *end) wrong(foreign map[string]string) bool {
 	probe := *e
-	probe.schedule = &schedule{dice: e.dice, plan: e.plan, rig: e.rig, begun: e.begun, known: map[string]bool{}}
+	probe.schedule = &schedule{dice: e.dice, plan: e.plan, rig: e.rig, begun: e.begun, turns: e.turns, known: map[string]bool{}}
 	probe.judge(foreign)
 	return len(probe.schedule.result.Violations) > 0
 }
@@ -287,7 +287,7 @@ func (e *end) judgeFleet(name string, explained map[string]string) {
 	}
 }
 
-// judgeCount: the jobs of a fleet, in the order in which they ended, give how many servers it may have.
+// judgeCount: the jobs of a fleet, in the order in which they owned it, give how many servers it may have.
 func (e *end) judgeCount(name string) {
 	var list []*wish
 	for _, w := range e.plan.wishes {
@@ -295,7 +295,7 @@ func (e *end) judgeCount(name string) {
 			list = append(list, w)
 		}
 	}
-	slices.SortFunc(list, func(a, b *wish) int { return e.ended[a.id].Ended.Compare(e.ended[b.id].Ended) })
+	slices.SortFunc(list, func(a, b *wish) int { return e.turns[a.id] - e.turns[b.id] })
 	low, high := 0, 0
 	for _, w := range list {
 		succeeded := e.ended[w.id].State == jobs.Succeeded

@@ -89,6 +89,8 @@ type schedule struct {
 	result  Result
 	met     map[string]int // how many-th call of its identity
 	claimer map[string]string
+	turns   map[string]int // when a job last came to own its fleet
+	taken   int
 	deaths  int
 	freezes int
 	foreign map[string]bool
@@ -96,7 +98,7 @@ type schedule struct {
 }
 
 func (s *schedule) play(ctx context.Context, o Options) error {
-	s.met, s.claimer, s.known = map[string]int{}, map[string]string{}, map[string]bool{}
+	s.met, s.claimer, s.known, s.turns = map[string]int{}, map[string]string{}, map[string]bool{}, map[string]int{}
 	foreign, err := s.settle(ctx)
 	if err != nil {
 		return fmt.Errorf("what is not ours cannot be made: %w", err)

@@ -78,6 +78,14 @@ func (s *schedule) claimed(id, by string) {
 	s.claimer[id] = by
 }
 
+// takes notes that it is the job's turn with its fleet.
+func (s *schedule) takes(job string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.taken++
+	s.turns[job] = s.taken
+}
+
 func (s *schedule) holder(id string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -92,6 +100,10 @@ func (s *schedule) watchLedger(old, new dynamodb.Item) {
 		was, is := document[ledger.Server](old), document[ledger.Server](new)
 		if was.InstanceID != "" && was.InstanceID != is.InstanceID && s.lives(was.InstanceID) {
 			s.violate("ordinal %d of %s went from %s, which lives, to %q", is.Ordinal, is.Fleet, was.InstanceID, is.InstanceID)
+		}
+	case strings.HasPrefix(key, "fleet#") && sort == "#":
+		if was, is := document[ledger.Fleet](old), document[ledger.Fleet](new); is.Owner != was.Owner && is.Owner != "" {
+			s.takes(is.Owner)
 		}
 	case strings.HasPrefix(key, "image#") && sort == "#":
 		was, is := document[ledger.Image](old), document[ledger.Image](new)
