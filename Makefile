@@ -31,8 +31,8 @@ test: ## run all tests
 	$(GO) test -vet=off -ldflags='-s -w' -timeout 5m ./...
 
 .PHONY: race
-race: ## run all tests with the race detector
-	$(GO) test -vet=off -race -timeout 20m ./...
+race: ## run all tests with the race detector, on smaller samples
+	$(GO) test -vet=off -race -short -timeout 20m ./...
 
 .PHONY: deaths
 deaths: ## kill, cut off or freeze a worker at every call of every story (make test takes samples)

@@ -13,7 +13,7 @@ if [ "${DEATHS:-}" = all ]; then
   echo "every death of a bake, a launch, a terminate and a ping; every pair of deaths of a terminate and a ping"
   STAMPMILL_DEATHS=all go test -count=1 -vet=off -timeout 30m ./internal/rig -v \
     -run '^Test(APing|ATerminate|ABake|ALaunch)Survives(ADeathAtEveryCall|EveryPairOfDeaths)$' >"$work/deaths" || { grep -v -- '--- PASS' "$work/deaths"; exit 1; }
-  grep -E 'mishaps|pairs' "$work/deaths"
+  grep -E 'calls, [0-9]+ (mishaps|pairs)' "$work/deaths"
 fi
 
 go test -c -vet=off -o "$work/sim.test" ./internal/sim

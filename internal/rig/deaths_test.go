@@ -103,6 +103,9 @@ func everyDeath(t *testing.T, story rig.Story) {
 func everyCall(t *testing.T, story rig.Story, sample int, mishaps ...mishap) {
 	t.Helper()
 	calls, begun := inPeace(t, story)
+	if testing.Short() {
+		sample = 1
+	}
 	stride := max(1, (len(calls)-begun+sample-1)/sample)
 	if os.Getenv("STAMPMILL_DEATHS") == "all" {
 		stride = 1

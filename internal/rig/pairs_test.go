@@ -3,6 +3,7 @@ package rig_test
 import (
 	"fmt"
 	"os"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -73,13 +74,18 @@ func everyPair(t *testing.T, story rig.Story, sample int) {
 	if os.Getenv("STAMPMILL_DEATHS") == "all" {
 		stride = 1
 	}
-	tried := 0
-	for first := begun + 1; first <= len(calls); first += stride {
-		for _, after := range []bool{false, true} {
-			tried += seconds(t, story, first, after, stride)
+	var tried atomic.Int64
+	t.Run("pairs", func(t *testing.T) {
+		for first := begun + 1; first <= len(calls); first += stride {
+			for _, after := range []bool{false, true} {
+				t.Run(fmt.Sprintf("first death at %d, after: %t", first, after), func(t *testing.T) {
+					t.Parallel()
+					tried.Add(int64(seconds(t, story, first, after, stride)))
+				})
+			}
 		}
-	}
-	t.Logf("%d calls, %d pairs", len(calls)-begun, tried)
+	})
+	t.Logf("%d calls, %d pairs", len(calls)-begun, tried.Load())
 }
 
 // seconds tries each death of the second worker after one of the first. The second worker's calls before its first receive

@@ -91,6 +91,9 @@ func TestWithoutFaultsEveryJobEndsAsItMust(t *testing.T) {
 }
 
 func TestRandomSchedulesKeepEveryPromise(t *testing.T) {
+	if testing.Short() {
+		*seeds = min(*seeds, 3)
+	}
 	var mu sync.Mutex
 	var calls int64
 	var faults, violations int
