@@ -164,7 +164,7 @@ func (t *trial) catch(mutants []mutant) bool {
 			n++
 		}
 	}
-	fmt.Printf("minutes=%.1f caught=%d of %d\n", time.Since(begun).Minutes(), n, len(mutants))
+	fmt.Printf("minutes=%.1f\ncaught=%d of %d\n", time.Since(begun).Minutes(), n, len(mutants))
 	return n == len(mutants)
 }
 
