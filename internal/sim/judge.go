@@ -200,9 +200,9 @@ func (e *end) judgeEnd(w *wish, job *jobs.Job) {
 	}
 }
 
-// excused is a failure that the faults themselves explain: a job is given up after five claims without a save.
+// excused is a failure that the faults themselves explain: a job is given up after five deliveries without a save.
 func excused(job *jobs.Job) bool {
-	return strings.Contains(job.Failure, "claims")
+	return strings.Contains(job.Failure, "deliveries in a row ended without a save")
 }
 
 // judgeImage: each version's AMIs are as its state says, and each bake that succeeded has one a region.
