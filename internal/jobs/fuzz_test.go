@@ -8,10 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
-
-	"github.com/stampmill/stampmill/internal/aws/queue"
 	"github.com/stampmill/stampmill/internal/jobs"
 	"github.com/stampmill/stampmill/internal/jobs/ping"
 )
@@ -48,13 +44,11 @@ func FuzzMessages(f *testing.F) {
 		`{"Schema":1,"TYPE":"submit","kind":"Ping","name":"web","key":"child-r1-f1-0","parent":{"id":"launch-a-b","incarnation":"child","run":1,"fan":1,"index":0,"of":1}}`,
 		"", "null", "[]", "\x00", `{"schema":1e400}`, `{"schema":1,"type":"submit","kind":"Ping","name":"a\u202e"}`, strings.Repeat("[", 20_000),
 	} {
-		f.Add([]byte(body), "5fea7756-0ea4-451a-a703-a558b933e274", "1")
+		f.Add([]byte(body), "5fea7756-0ea4-451a-a703-a558b933e274", 1)
 	}
-	f.Add([]byte(`{"schema":1,"type":"submit","kind":"Ping","name":"web"}`), "\x1b[2J", "-9223372036854775808")
-	f.Fuzz(func(t *testing.T, body []byte, original, receives string) {
-		r := queue.FromSQS(jobs.LaneNormal, types.Message{MessageId: aws.String("own"), Body: aws.String(string(body)), ReceiptHandle: aws.String("r"),
-			Attributes:        map[string]string{"ApproximateReceiveCount": receives, "SentTimestamp": receives},
-			MessageAttributes: map[string]types.MessageAttributeValue{queue.AttributeOriginal: {DataType: aws.String("String"), StringValue: &original}}})
+	f.Add([]byte(`{"schema":1,"type":"submit","kind":"Ping","name":"web"}`), "\x1b[2J", -9223372036854775808)
+	f.Fuzz(func(t *testing.T, body []byte, original string, receives int) {
+		r := jobs.Received{Lane: jobs.LaneNormal, ID: "own", OriginalID: original, Body: body, Receipt: "r", Receives: receives, Sent: time.UnixMilli(int64(receives))}
 		m := newMemory()
 		log := &alarm{}
 		engine := jobs.NewEngine(jobs.EngineConfig{Store: m, Families: m, Sender: m, Kinds: jobs.NewKinds(ping.Kind{}), Installation: "test", Log: slog.New(log)})

@@ -107,8 +107,8 @@ func TestServersThatEC2DoesNotShowYetAreNotReplaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, second := newWorld(t), ""
 		first := w.Submit("Launch", "web", "1", spec(12, ""))
-		time.AfterFunc(30*time.Second, func() {
-			w.Lag = lag
+		w.After(30*time.Second, func() {
+			w.SetLag(lag)
 			second = w.Submit("Launch", "web", "2", spec(12, ""))
 		})
 		w.Run()
@@ -129,7 +129,7 @@ func TestAnUndoEndsServersThatEC2DoesNotShowYet(t *testing.T) {
 		w := &worldOf{newWorld(t), t}
 		w.Lag = lag
 		id := w.Submit("Launch", "web", "1", spec(12, ""))
-		time.AfterFunc(20*time.Second, func() { w.Cancel(id) })
+		w.After(20*time.Second, func() { w.Cancel(id) })
 		w.Run()
 		w.WantState(id, jobs.Cancelled)
 		w.WantFleet("web")

@@ -176,7 +176,7 @@ func TestACancelTakesBackWhatTheLaunchMade(t *testing.T) {
 				w := &worldOf{newWorld(t), t}
 				w.Sick[2] = true // so that it waits for its health
 				id := w.Submit("Launch", "web", "1", spec(250, threePools+`, "healthy": {"statusChecks": true}`))
-				time.AfterFunc(after, func() { w.Cancel(id) })
+				w.After(after, func() { w.Cancel(id) })
 				w.Run()
 				w.WantState(id, jobs.Cancelled)
 				w.WantFleet("web")
@@ -191,7 +191,7 @@ func TestOneLaunchAtATimeOwnsAFleet(t *testing.T) {
 		w := &worldOf{newWorld(t), t}
 		first := w.Submit("Launch", "web", "1", spec(10, ""))
 		second := ""
-		time.AfterFunc(2*time.Second, func() { second = w.Submit("Launch", "web", "2", spec(25, "")) })
+		w.After(2*time.Second, func() { second = w.Submit("Launch", "web", "2", spec(25, "")) })
 		w.Run()
 		w.WantState(first, jobs.Succeeded)
 		if history := launchtest.History(w.WantState(second, jobs.Succeeded)); !strings.Contains(history, first+" works on it") {
@@ -285,7 +285,7 @@ func TestAWorkerThatDiesAtAnyCallOfACancelledLaunchLeavesNothing(t *testing.T) {
 	run := func(w *launchtest.World) string {
 		w.Capacity["subnet-a"] = 11
 		id := w.Submit("Launch", "web", "1", spec(30, threePools))
-		time.AfterFunc(4*time.Second, func() { w.Cancel(id) })
+		w.After(4*time.Second, func() { w.Cancel(id) })
 		return id
 	}
 	calls := 0

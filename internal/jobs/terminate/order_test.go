@@ -94,8 +94,8 @@ func TestAServerThatEC2DoesNotShowYetIsNotForgotten(t *testing.T) {
 		})
 		up := w.Submit("Launch", "web", "up", `{"image": "web", "count": 20, "pools": [{"types": ["m7g.large"]}]}`)
 		down := ""
-		time.AfterFunc(30*time.Second, func() {
-			w.Lag = time.Until(shown)
+		w.After(30*time.Second, func() {
+			w.SetLag(time.Until(shown))
 			down = w.Submit("Terminate", "down", "1", `{"fleet": "web", "to": 12}`)
 		})
 		w.Run()

@@ -118,7 +118,7 @@ func TestACancelStopsBeforeTheServersGoAndSaysSo(t *testing.T) {
 		fleetOf20(t, w)
 		w.Draining = true
 		id := w.Submit("Terminate", "down", "1", `{"fleet": "web", "to": 5}`)
-		time.AfterFunc(5*time.Second, func() { w.Cancel(id) })
+		w.After(5*time.Second, func() { w.Cancel(id) })
 		w.Run()
 		job := w.WantState(id, jobs.Cancelled)
 		w.WantFleet("web", between(0, 19)...)
@@ -142,7 +142,7 @@ func TestACancelForgetsTheServersThatWentBeforeIt(t *testing.T) {
 		w := newWorld(t)
 		fleetOf20(t, w)
 		id := w.Submit("Terminate", "down", "1", `{"fleet": "web", "ordinals": ["5-9"]}`)
-		time.AfterFunc(2*time.Second, func() { w.Cancel(id) }) // EC2 is asked by then, and has not finished
+		w.After(2*time.Second, func() { w.Cancel(id) }) // EC2 is asked by then, and has not finished
 		w.Run()
 		job := w.WantState(id, jobs.Cancelled)
 		w.WantFleet("web", append(between(0, 4), between(10, 19)...)...)

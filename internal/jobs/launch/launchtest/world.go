@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -20,6 +21,7 @@ type World struct {
 	memory
 	t     *testing.T
 	Kinds jobs.Kinds
+	later sync.WaitGroup
 
 	instances map[string]*Instance
 	tokens    map[string]reservation
@@ -80,6 +82,22 @@ func (w *World) send(lane jobs.Lane, m *jobs.Message) {
 	}
 }
 
+// After does something once that much time of Run has passed. The test sees its effects when Run is over.
+func (w *World) After(d time.Duration, do func()) {
+	w.later.Add(1)
+	time.AfterFunc(d, func() {
+		defer w.later.Done()
+		do()
+	})
+}
+
+// SetLag changes Lag while workers run.
+func (w *World) SetLag(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.Lag = d
+}
+
 // DieAt lets the worker of the next Run die before or after its nth call.
 func (w *World) DieAt(n int, after bool) {
 	w.calls, w.dieAt, w.after = 0, n, after
@@ -90,6 +108,7 @@ func (w *World) Run() int {
 	w.t.Helper()
 	for end := time.Now().Add(6 * time.Hour); time.Now().Before(end); {
 		if w.life() {
+			w.later.Wait()
 			return w.calls
 		}
 		w.died, w.dieAt = false, 0
