@@ -11,6 +11,14 @@ import (
 	"github.com/stampmill/stampmill/internal/rig"
 )
 
+var bakeEC2Calls = measure{
+	name:  "bake-ec2-calls",
+	what:  "EC2 calls a plain bake, polls included, mean over 100 in parallel, in virtual time; case throttled: refused calls, which come on top",
+	bound: "4: launch, stop, capture and terminate are a call each; any number of bakes can share a look",
+	bars:  []bar{{name: "polls", value: 14}},
+	take:  bakeCalls,
+}
+
 // bakes are plain bakes, each of an image of its own: an AMI id as source, one run, one verify, captured stopped, without
 // boot-test and copies.
 func bakes(n int, ami string) ([]*jobs.Message, error) {
@@ -63,51 +71,4 @@ func bakeCalls(k *taking) error {
 		return err
 	}
 	return k.report("throttled", float64(n.Throttled)/virtualBakes, "EC2 calls/bake", 0)
-}
-
-// bakeCPU is the worker's processor time for bakes that run in parallel, its start included.
-func bakeCPU(k *taking) error {
-	const count = 200
-	return baked(k, count, func(worker *process) error {
-		taken, err := worker.cpu()
-		if err != nil {
-			return err
-		}
-		return k.report("plain", taken.Seconds()/count, "CPU s/bake", 0)
-	})
-}
-
-// bakeMemory is the worker's peak memory after it had 1,000 bakes open at once.
-func bakeMemory(k *taking) error {
-	return baked(k, 1000, func(worker *process) error {
-		peak, err := worker.peak()
-		if err != nil {
-			return err
-		}
-		return k.report("plain", peak, "MB", 0)
-	})
-}
-
-// baked carries bakes to success on real processes, and then looks at the worker.
-func baked(k *taking, count int, look func(worker *process) error) error {
-	messages, err := bakes(count, base(region, endpointSeed))
-	if err != nil {
-		return err
-	}
-	return onSockets(k.t.Context(), func(ctx context.Context, s *site) error {
-		if err := submitAll(ctx, s.Queue, messages); err != nil {
-			return err
-		}
-		worker, err := s.work()
-		if err != nil {
-			return err
-		}
-		if err := s.drained(ctx, worker, 200*time.Millisecond); err != nil {
-			return err
-		}
-		if n, err := s.succeeded(ctx, ids(messages)); err != nil || n != count {
-			return fmt.Errorf("%d of %d bakes succeeded: %w", n, count, err)
-		}
-		return look(worker)
-	})
 }

@@ -10,6 +10,14 @@ import (
 	"github.com/stampmill/stampmill/internal/rig"
 )
 
+var launch1000Calls = measure{
+	name:  "launch-1000-calls",
+	what:  "EC2 calls to stamp 1,000 servers with their own hostnames and settings, verified running, in virtual time; case throttled: those among them that were refused",
+	bound: "11: a RunInstances call for 100 servers, and one DescribeInstances page that sees 1,000 of them running",
+	bars:  []bar{{name: "m7g.large", value: 40}},
+	take:  launchCalls,
+}
+
 const servers = 1000
 
 // launchCalls stamps 1,000 servers from a public AMI, each with a hostname and a row of settings of its own.

@@ -6,6 +6,14 @@ import (
 	"time"
 )
 
+var jobsPerSecond = measure{
+	name:  "jobs-per-second",
+	what:  "one-step jobs to done by one worker from a filled queue, real processes; cases worker-cpu, localaws-cpu: microseconds of CPU a job",
+	bound: "none",
+	bars:  []bar{{name: "ping", value: 1500, least: true}},
+	take:  jobRate,
+}
+
 const socketPings = 20000
 
 // jobRate lets one worker empty a queue of pings. The time includes the worker's start.
