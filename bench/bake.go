@@ -1,21 +1,17 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
-	"time"
 
 	"github.com/stampmill/stampmill/internal/jobs"
-	"github.com/stampmill/stampmill/internal/localaws"
-	"github.com/stampmill/stampmill/internal/rig"
 )
 
 var bakeEC2Calls = measure{
 	name:  "bake-ec2-calls",
-	what:  "EC2 calls a plain bake, polls included, mean over 100 in parallel, in virtual time; case throttled: refused calls, which come on top",
+	what:  "EC2 calls a plain bake, polls included, mean over 100 in parallel, in virtual time; case events: the account's events reach the queue; case polls: none do; case throttled: refused calls of the worse, which come on top",
 	bound: "4: launch, stop, capture and terminate are a call each; any number of bakes can share a look",
-	bars:  []bar{{name: "polls", value: 14}},
+	bars:  []bar{{name: "events", value: 9}, {name: "polls", value: 12}},
 	take:  bakeCalls,
 }
 
@@ -42,33 +38,19 @@ func bakes(n int, ami string) ([]*jobs.Message, error) {
 const virtualBakes = 100
 
 func bakeCalls(k *taking) error {
-	messages, err := bakes(virtualBakes, base(rig.Region, 0))
-	if err != nil {
-		return err
-	}
-	var calls map[string]localaws.Count
-	err = inVirtualTime(k.t, func(ctx context.Context, r *rig.Rig) error {
-		if _, err := r.Start(nil); err != nil {
+	refused := 0.0
+	for _, attention := range []string{withEvents, withoutEvents} {
+		baked, err := bakeInParallel(k, attention)
+		if err != nil {
 			return err
 		}
-		r.Endpoint.ResetCalls()
-		if err := submitAll(ctx, r.User.Queue, messages); err != nil {
+		tell(baked.calls, "ec2", virtualBakes)
+		tell(baked.calls, "ssm", virtualBakes)
+		n := called(baked.calls, "ec2")
+		if err := k.report(attention, float64(n.Calls-n.Throttled)/virtualBakes, "EC2 calls/bake", 4); err != nil {
 			return err
 		}
-		if err := finish(ctx, r, 3*time.Hour, ids(messages)); err != nil {
-			return err
-		}
-		calls = r.Endpoint.Calls()
-		return nil
-	})
-	if err != nil {
-		return err
+		refused = max(refused, float64(n.Throttled)/virtualBakes)
 	}
-	tell(calls, "ec2", virtualBakes)
-	tell(calls, "ssm", virtualBakes)
-	n := called(calls, "ec2")
-	if err := k.report("polls", float64(n.Calls-n.Throttled)/virtualBakes, "EC2 calls/bake", 4); err != nil {
-		return err
-	}
-	return k.report("throttled", float64(n.Throttled)/virtualBakes, "EC2 calls/bake", 0)
+	return k.report("throttled", refused, "EC2 calls/bake", 0)
 }

@@ -47,7 +47,7 @@ func bakeMemory(k *taking) error {
 
 // baked carries bakes to success on real processes, and then looks at the worker.
 func baked(k *taking, count int, look func(worker *process) error) error {
-	messages, err := bakes(count, base(region, endpointSeed))
+	messages, err := bakes(count, base(endpointSeed))
 	if err != nil {
 		return err
 	}

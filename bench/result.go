@@ -30,21 +30,35 @@ type bar struct {
 	value float64
 	// least: the value has to be at least that; else at most.
 	least bool
+	// ratio: the value's ratio to its bound is held to it, not the value.
+	ratio bool
+	// below: exactly that is not enough.
+	below bool
 }
 
 func (b bar) String() string {
 	sign := "at most"
-	if b.least {
+	switch {
+	case b.least:
 		sign = "at least"
+	case b.below:
+		sign = "below"
+	}
+	if b.ratio {
+		sign = "ratio " + sign
 	}
 	return sign + " " + number(b.value)
 }
 
-func (b bar) met(value float64) bool {
+func (b bar) met(r result) bool {
+	value := r.Value
+	if b.ratio {
+		value = r.Ratio
+	}
 	if b.least {
 		return value >= b.value
 	}
-	return value <= b.value
+	return value < b.value || value == b.value && !b.below
 }
 
 // taking is a measure while it is taken.
@@ -82,7 +96,7 @@ func (p *printer) print(r result, b *bar) error {
 	want, met := "", ""
 	if b != nil {
 		want, met = b.String(), "no"
-		if b.met(r.Value) {
+		if b.met(r) {
 			met = "yes"
 		}
 	}

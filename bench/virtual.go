@@ -23,8 +23,9 @@ import (
 	"github.com/stampmill/stampmill/internal/rig"
 )
 
-// inVirtualTime runs f with an installation at AWS's pace and limits, in virtual time. No worker runs yet.
-func inVirtualTime(t *testing.T, f func(ctx context.Context, r *rig.Rig) error) error {
+// inVirtualTime runs f with an installation at AWS's pace and limits, in virtual time, whose workers are configured by
+// the functions. No worker runs yet.
+func inVirtualTime(t *testing.T, f func(ctx context.Context, r *rig.Rig) error, configure ...func(*config.Worker)) error {
 	var failed error
 	synctest.Test(t, func(t *testing.T) {
 		level := slog.LevelError
@@ -34,6 +35,9 @@ func inVirtualTime(t *testing.T, f func(ctx context.Context, r *rig.Rig) error) 
 		log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
 		r, err := rig.New(rig.Config{Log: log, Worker: func(c *config.Worker) {
 			c.ReapInterval = 0 // the reaper looks at the account, not at a job
+			for _, change := range configure {
+				change(c)
+			}
 		}})
 		if err != nil {
 			failed = err
@@ -42,6 +46,16 @@ func inVirtualTime(t *testing.T, f func(ctx context.Context, r *rig.Rig) error) 
 		failed = errors.Join(f(t.Context(), r), r.Close())
 	})
 	return failed
+}
+
+// work starts that many workers.
+func work(r *rig.Rig, workers int) error {
+	for range workers {
+		if _, err := r.Start(nil); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // submitAll enqueues many submissions at once, so that they share requests.
@@ -56,16 +70,22 @@ func submitAll(ctx context.Context, sender jobs.Sender, messages []*jobs.Message
 
 // finish waits for the jobs and holds all of them to success.
 func finish(ctx context.Context, r *rig.Rig, limit time.Duration, ids []string) error {
+	_, err := finished(ctx, r, limit, ids)
+	return err
+}
+
+// finished is finish, and gives the jobs.
+func finished(ctx context.Context, r *rig.Rig, limit time.Duration, ids []string) (map[string]*jobs.Job, error) {
 	ended, err := r.Wait(ctx, limit, ids...)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, job := range ended {
 		if job.State != jobs.Succeeded {
-			return fmt.Errorf("%s is %s: %s", job.ID, job.State, job.Failure)
+			return nil, fmt.Errorf("%s is %s: %s", job.ID, job.State, job.Failure)
 		}
 	}
-	return nil
+	return ended, nil
 }
 
 // called sums the calls of one service.
@@ -93,10 +113,10 @@ func tell(counts map[string]localaws.Count, service string, per float64) {
 
 func tables(r *rig.Rig) *dynamodb.Service { return r.Endpoint.Service("dynamodb").(*dynamodb.Service) }
 
-// base is the newest Amazon Linux AMI for arm64 that a region of the endpoint has.
-func base(region string, seeded int64) string {
+// base is the newest Amazon Linux AMI for arm64 that the endpoint has in the installation's region.
+func base(seeded int64) string {
 	id := ""
-	for _, image := range seed.Images(region, seeded) {
+	for _, image := range seed.Images(rig.Region, seeded) {
 		if image.Line == "al2023-arm64" {
 			id = image.ID
 		}

@@ -32,8 +32,10 @@ type Image struct {
 	Snapshots                        []string
 	SourceInstanceID, SourceImageID  string
 	Created                          time.Time
-	Public                           bool
-	Accounts                         []string
+	// Due is when its making ends, or ended.
+	Due      time.Time
+	Public   bool
+	Accounts []string
 }
 
 // Snapshot is an EBS snapshot as it truly is.
@@ -69,7 +71,7 @@ func (s *Service) Inspect() Inspection {
 			continue
 		}
 		image := Image{
-			ID: i.ID, Account: i.Account, Region: i.Region, Name: i.Name, State: i.State, Tags: tagMap(i.Tags), Created: i.Created,
+			ID: i.ID, Account: i.Account, Region: i.Region, Name: i.Name, State: i.State, Tags: tagMap(i.Tags), Created: i.Created, Due: i.Due,
 			SourceInstanceID: i.SourceInstanceID, SourceImageID: i.SourceImageID, Public: i.public(),
 		}
 		for _, d := range i.Devices {

@@ -87,20 +87,41 @@ func (s *Service) take(c *call, name string, size bucketSize, tokens float64) er
 	b := &s.buckets
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	key := c.Account + "/" + c.Region + "/" + name
-	level, ok := b.levels[key]
-	if !ok {
-		level = &bucket{level: size.size, at: c.now}
-		b.levels[key] = level
-	}
-	level.level = min(size.size, level.level+c.now.Sub(level.at).Seconds()*size.refill)
-	level.at = c.now
+	level := b.at(c.Account+"/"+c.Region+"/"+name, size, c.now)
 	if level.level < tokens {
 		b.throttled++
 		return &api.Error{Code: "RequestLimitExceeded", Message: "Request limit exceeded.", Status: http.StatusServiceUnavailable}
 	}
 	level.level -= tokens
 	return nil
+}
+
+// at is the bucket as it is at the instant; a new one is full. It needs the lock.
+func (b *buckets) at(key string, size bucketSize, now time.Time) *bucket {
+	level, ok := b.levels[key]
+	if !ok {
+		level = &bucket{level: size.size, at: now}
+		b.levels[key] = level
+	}
+	level.level = min(size.size, level.level+now.Sub(level.at).Seconds()*size.refill)
+	level.at = now
+	return level
+}
+
+// Drain takes up to so many tokens out of an action's resource bucket, as another program in the account would whose calls
+// nobody here sees. It tells how many it took.
+func (s *Service) Drain(account, region, action string, tokens int) int {
+	size, known := resourceBuckets[action]
+	if !known || !s.options.Buckets {
+		return 0
+	}
+	b := &s.buckets
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	level := b.at(account+"/"+region+"/"+action+" resources", size, time.Now())
+	taken := min(tokens, int(level.level))
+	level.level -= float64(taken)
+	return taken
 }
 
 // Throttled counts the answers that buckets refused.

@@ -8,6 +8,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"github.com/stampmill/stampmill/internal/localaws/api"
 )
 
 // until counts the calls that pass before one is throttled.
@@ -84,6 +86,25 @@ func TestTheResourceBucketCountsInstances(t *testing.T) {
 		other := b.client("us-west-2", "000000000000")
 		if _, err := other.DescribeInstances(t.Context(), &sdk.DescribeInstancesInput{}); err != nil {
 			t.Errorf("another region's bucket is empty too: %v", err)
+		}
+	}, withBuckets)
+}
+
+func TestWhatSomebodyElseTakesIsGone(t *testing.T) {
+	t.Parallel()
+	virtual(t, func(t *testing.T, b *bundle) {
+		if n := b.service.Drain(api.DefaultAccount, testRegion, "RunInstances", 991); n != 991 {
+			t.Fatalf("%d tokens were taken of a full bucket, want 991", n)
+		}
+		must(b.tryRun(9))(t)
+		_, err := b.tryRun(1)
+		wantCode(t, err, "RequestLimitExceeded")
+		time.Sleep(2 * time.Second)
+		if n := b.service.Drain(api.DefaultAccount, testRegion, "RunInstances", 10); n != 4 {
+			t.Errorf("%d tokens were taken after 2 s, want the 4 that are there", n)
+		}
+		if n := b.service.Drain(api.DefaultAccount, testRegion, "DescribeInstances", 1); n != 0 {
+			t.Errorf("%d tokens were taken of an action that has no resource bucket", n)
 		}
 	}, withBuckets)
 }

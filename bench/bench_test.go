@@ -1,0 +1,54 @@
+package main
+
+import "testing"
+
+// Two thousand servers are what a check has time for; the measures themselves take ten thousand.
+const fewer = 2000
+
+func TestALaunchTakesHardlyLongerThanTheBucketNeeds(t *testing.T) {
+	t.Parallel()
+	took, err := stamp(&taking{t: t}, fewer, noHeadroom, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ratio := took.seconds / bound(fewer); ratio < 1 || ratio > 1.05 {
+		t.Errorf("%d servers took %.0f s, %.3f times the bound; expected 1 to 1.05", fewer, took.seconds, ratio)
+	}
+}
+
+func TestABarTellsWhetherItIsMet(t *testing.T) {
+	t.Parallel()
+	cases := []struct {
+		bar    bar
+		result result
+		text   string
+		met    bool
+	}{
+		{bar{value: 4}, result{Value: 4}, "at most 4", true},
+		{bar{value: 4}, result{Value: 4.1}, "at most 4", false},
+		{bar{value: 0}, result{Value: 1}, "at most 0", false},
+		{bar{value: 3000, least: true}, result{Value: 2999}, "at least 3000", false},
+		{bar{value: 3000, least: true}, result{Value: 3000}, "at least 3000", true},
+		{bar{value: 0.01, below: true}, result{Value: 0.01}, "below 0.01", false},
+		{bar{value: 0.01, below: true}, result{Value: 0.009}, "below 0.01", true},
+		{bar{value: 1.05, ratio: true}, result{Value: 4000, Ratio: 1.05}, "ratio at most 1.05", true},
+		{bar{value: 1.05, ratio: true}, result{Value: 1, Ratio: 1.06}, "ratio at most 1.05", false},
+		{bar{value: 0.9, ratio: true, least: true}, result{Value: 1, Ratio: 0.8}, "ratio at least 0.9", false},
+	}
+	for _, c := range cases {
+		if c.bar.String() != c.text || c.bar.met(c.result) != c.met {
+			t.Errorf("%+v of %+v reads %q and is met: %t; expected %q, %t", c.bar, c.result, c.bar, c.bar.met(c.result), c.text, c.met)
+		}
+	}
+}
+
+func TestEachMeasureHasItsNameItsMeaningAndItsBar(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	for _, m := range measures {
+		if m.name == "" || seen[m.name] || m.what == "" || m.bound == "" || len(m.bars) == 0 || m.take == nil {
+			t.Errorf("the measure %q lacks something, or is there twice: %+v", m.name, m)
+		}
+		seen[m.name] = true
+	}
+}
