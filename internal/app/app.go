@@ -171,5 +171,5 @@ func (a *App) KindsOver(files Files) jobs.Kinds {
 func (a *App) Engine(times jobs.Times, retention time.Duration, log *slog.Logger) *jobs.Engine {
 	times.Clock = a.Clock
 	return jobs.NewEngine(jobs.EngineConfig{Store: a.Store, Families: a.Store, Sender: a.Queue, Kinds: a.Kinds,
-		Installation: a.Common.Installation, Times: times, Retention: retention, Log: log})
+		Installation: a.Common.Installation, Region: a.Clients.Region(), Times: times, Retention: retention, Log: log})
 }

@@ -17,6 +17,8 @@ type EngineConfig struct {
 	Kinds    Kinds
 	// Installation names this Stampmill among others in the same account.
 	Installation string
+	// Region is the worker's own: that of targets that name none.
+	Region string
 	// Times default to the design's: lease 60 s, visibility 90 s, heartbeat 20 s, skew 5 s.
 	Times Times
 	// Retention is how long a finished job is kept: longer than queue plus dead letters keep messages (18 days). Default 30 days.
@@ -138,6 +140,9 @@ func (e *Engine) carry(ctx context.Context, d *Delivery, m *Message, job *Job) O
 		defer release()
 	}
 	_, hasSeq := m.seq()
+	if !hasSeq {
+		ctx = withNews(ctx)
+	}
 	s := &stint{engine: e, delivery: d, seqless: !hasSeq, seq: job.Seq, turn: &Turn{Job: job, Installation: e.Installation, Log: log, engine: e}}
 	outcome, err := s.run(ctx)
 	switch {

@@ -12,6 +12,7 @@ type Move struct {
 	delay    time.Duration
 	reason   string
 	children []Child
+	looks    bool // the end goes to the nearest tick, not to the next one
 }
 
 type moveKind int

@@ -230,7 +230,7 @@ func (s *stint) endPhase(ctx context.Context) (Outcome, error) {
 // wait ends the delivery of a job that waits: the next message is sent, then the job is saved, then the old message goes.
 func (s *stint) wait(ctx context.Context, move Move) (Outcome, error) {
 	job, now := s.turn.Job, s.turn.Now()
-	until := tick(now, max(move.delay, time.Second))
+	until := tick(now, move.delay, s.engine.phase(job.Target), move.looks)
 	due := until.Sub(now) > MaxDelay
 	if job.Wait == nil || job.Wait.For != clipTo(move.reason, maxText) {
 		s.turn.Note("waits for %s", move.reason)
@@ -324,22 +324,4 @@ func (e *Engine) saveTurn(ctx context.Context, t *Turn) error {
 	t.Job.Cancel = max(cancel, t.Job.Cancel)
 	t.dirty = false
 	return nil
-}
-
-// tick rounds a wake up to a common instant, so that jobs that wait together ask together. Short waits are whole seconds
-// from now instead: queues delay by whole seconds, so that no finer instant can be met.
-func tick(now time.Time, d time.Duration) time.Time {
-	grid := 10 * time.Second
-	switch {
-	case d <= 10*time.Second:
-		return now.Add((d + time.Second - 1).Truncate(time.Second))
-	case d <= time.Minute:
-		grid = 5 * time.Second
-	}
-	until := now.Add(d)
-	rounded := until.Truncate(grid)
-	if rounded.Before(until) {
-		rounded = rounded.Add(grid)
-	}
-	return rounded
 }

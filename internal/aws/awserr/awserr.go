@@ -90,6 +90,11 @@ var (
 		"InvalidAMIName.Duplicate", "InvalidGroup.Duplicate", "InvalidKeyPair.Duplicate", "ParameterAlreadyExists",
 		"InvalidLaunchTemplateName.AlreadyExistsException", "PreconditionFailed", "ConditionalCheckFailedException",
 	}
+	// OneOfManyCodes: one of the ids or values that the call names is at fault. A code has its class in another set, too.
+	OneOfManyCodes = []string{
+		"InvalidInstanceID.NotFound", "InvalidInstanceID.Malformed", "InvalidAMIID.NotFound", "InvalidAMIID.Malformed", "InvalidID",
+		"InvalidInstanceId", "InvalidInstanceInformationFilterValue", "InvalidFilterValue", "InvalidParameterValue", "ValidationException",
+	}
 )
 
 var classes = func() map[string]jobs.Class {
@@ -206,6 +211,9 @@ func IsCode(err error, codes ...string) bool {
 	}
 	return false
 }
+
+// IsAboutOne reports whether the error is about one of the things that a call names, so that the call succeeds without it.
+func IsAboutOne(err error) bool { return IsCode(err, OneOfManyCodes...) }
 
 // IsThrottle reports whether err says that a bucket is empty.
 func IsThrottle(err error) bool {

@@ -56,6 +56,7 @@ func imageTags(imageTags, snapshotTags map[string]string) []types.TagSpecificati
 
 // Deregister removes the AMI, and its snapshots if deleteSnapshots says so. One that is gone is no error.
 func (r *Region) Deregister(ctx context.Context, imageID string, deleteSnapshots bool) error {
+	defer r.images.Forget(imageID)
 	in := &ec2.DeregisterImageInput{ImageId: aws.String(imageID)}
 	if deleteSnapshots {
 		in.DeleteAssociatedSnapshots = aws.Bool(true)

@@ -20,12 +20,7 @@ func (r *Region) Images(ctx context.Context, ids ...string) ([]c.Image, error) {
 
 // ImagesNamed gives the account's own AMIs of exactly that name, disabled ones included.
 func (r *Region) ImagesNamed(ctx context.Context, name string) ([]c.Image, error) {
-	return r.describeImages(ctx, &ec2.DescribeImagesInput{Owners: []string{"self"}, Filters: []types.Filter{filter("name", literal(name))}})
-}
-
-// ImagesTagged gives the account's own AMIs with all of the tags, disabled ones included.
-func (r *Region) ImagesTagged(ctx context.Context, tags map[string]string) ([]c.Image, error) {
-	return r.describeImages(ctx, &ec2.DescribeImagesInput{Owners: []string{"self"}, Filters: tagFilters(tags)})
+	return r.describeImages(ctx, &ec2.DescribeImagesInput{Owners: []string{self}, Filters: []types.Filter{filter("name", literal(name))}})
 }
 
 // NewestImage gives the owner's available AMI that was created last, of those whose name fits the pattern (* and ?). The
@@ -109,11 +104,6 @@ func (r *Region) Snapshots(ctx context.Context, ids ...string) ([]c.Snapshot, er
 		list = append(list, found...)
 	}
 	return list, nil
-}
-
-// SnapshotsTagged gives the account's own snapshots with all of the tags.
-func (r *Region) SnapshotsTagged(ctx context.Context, tags map[string]string) ([]c.Snapshot, error) {
-	return r.describeSnapshots(ctx, tagFilters(tags), []string{"self"})
 }
 
 func (r *Region) describeSnapshots(ctx context.Context, filters []types.Filter, owners []string) ([]c.Snapshot, error) {

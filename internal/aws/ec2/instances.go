@@ -25,19 +25,6 @@ func (r *Region) Instances(ctx context.Context, ids ...string) ([]c.Instance, er
 	return values(ctx, r.instances, ids)
 }
 
-// InstancesTagged gives the instances with all of the tags, in one of the states; no states: all but terminated ones.
-func (r *Region) InstancesTagged(ctx context.Context, tags map[string]string, states ...string) ([]c.Instance, error) {
-	if len(states) == 0 {
-		states = Alive
-	}
-	return r.describe(ctx, append(tagFilters(tags), filter("instance-state-name", states...)))
-}
-
-// InstancesByToken gives what a launch with the client token made, terminated ones included while EC2 shows them.
-func (r *Region) InstancesByToken(ctx context.Context, token string) ([]c.Instance, error) {
-	return r.describe(ctx, []types.Filter{filter("client-token", token)})
-}
-
 // StatusOK tells of running instances whether both their status checks are ok; unknown and other ones are absent. Calls that
 // come together share requests.
 func (r *Region) StatusOK(ctx context.Context, ids ...string) (map[string]bool, error) {
@@ -79,7 +66,7 @@ func (r *Region) fetchInstances(ctx context.Context, ids []string) (map[string]c
 			}
 			return found, nil
 		}
-		if !awserr.IsCode(err, unknownInstance) {
+		if !awserr.IsAboutOne(err) {
 			return nil, wrap(err, ids...)
 		}
 	}

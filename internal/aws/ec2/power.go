@@ -14,6 +14,7 @@ import (
 
 // Stop asks the instances to stop. One that is stopped already stays so.
 func (r *Region) Stop(ctx context.Context, ids ...string) error {
+	defer r.instances.Forget(ids...)
 	return chunked(ids, func(ids []string) error {
 		_, err := r.client.StopInstances(ctx, &ec2.StopInstancesInput{InstanceIds: ids})
 		return err
@@ -22,6 +23,7 @@ func (r *Region) Stop(ctx context.Context, ids ...string) error {
 
 // Start starts stopped instances.
 func (r *Region) Start(ctx context.Context, ids ...string) error {
+	defer r.instances.Forget(ids...)
 	return chunked(ids, func(ids []string) error {
 		_, err := r.client.StartInstances(ctx, &ec2.StartInstancesInput{InstanceIds: ids})
 		return err
@@ -30,6 +32,7 @@ func (r *Region) Start(ctx context.Context, ids ...string) error {
 
 // Reboot asks the instances to reboot.
 func (r *Region) Reboot(ctx context.Context, ids ...string) error {
+	defer r.instances.Forget(ids...)
 	return chunked(ids, func(ids []string) error {
 		_, err := r.client.RebootInstances(ctx, &ec2.RebootInstancesInput{InstanceIds: ids})
 		return err
@@ -39,6 +42,7 @@ func (r *Region) Reboot(ctx context.Context, ids ...string) error {
 // Terminate ends the instances. EC2 ends none of a call that names an unknown one: those are split off and ignored, the
 // rest is tried once more. That an id is unknown does not prove the instance gone: look for it later too.
 func (r *Region) Terminate(ctx context.Context, ids ...string) error {
+	defer r.instances.Forget(ids...)
 	for chunk := range slices.Chunk(ids, idsPerCall) {
 		err := r.known(chunk, func(ids []string) error {
 			_, err := r.client.TerminateInstances(ctx, &ec2.TerminateInstancesInput{InstanceIds: ids})

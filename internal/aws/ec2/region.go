@@ -1,8 +1,8 @@
 // Package ec2 is EC2 as the kinds need it: plain words in, plain words out, each error classified. It takes no decision
 // and repeats nothing by itself.
 //
-// A Region is one account and region. Describes by id of all jobs of a worker share calls, by filter, so that an id that
-// EC2 does not know (yet) is absent and fails nobody. Whatever is made carries its tags from its creation; servers answer
+// A Region is one account and region. Describes by id or by a job's tag of all jobs of a worker share calls, by filter, so
+// that an id that EC2 does not know (yet) is absent and fails nobody. Whatever is made carries its tags from its creation; servers answer
 // to IMDSv2 only, and nothing is public unless the request says so.
 package ec2
 
@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
+	"github.com/stampmill/stampmill/internal/aws/awserr"
 	"github.com/stampmill/stampmill/internal/aws/batch"
 	"github.com/stampmill/stampmill/internal/aws/clients"
 	"github.com/stampmill/stampmill/internal/jobs"
@@ -64,14 +65,21 @@ type Region struct {
 	instances *batch.Batcher[string, c.Instance]
 	statuses  *batch.Batcher[string, bool]
 	images    *batch.Batcher[string, c.Image]
+	tagged    tagged
 }
 
 func newRegion(regional *clients.Regional) *Region {
 	r := &Region{client: regional.EC2, region: regional.Region}
-	r.instances = batch.New(batch.Options{Size: idsPerCall}, r.fetchInstances)
-	r.statuses = batch.New(batch.Options{Size: statusesPerCall}, r.fetchStatuses)
-	r.images = batch.New(batch.Options{Size: filterValues}, r.fetchImages)
+	r.instances = batch.New(shared(idsPerCall, filterValues), r.fetchInstances)
+	r.statuses = batch.New(shared(statusesPerCall, statusesPerCall), r.fetchStatuses)
+	r.images = batch.New(shared(filterValues, filterValues), r.fetchImages)
+	r.tagged = r.newTagged()
 	return r
+}
+
+// shared are the options of calls that jobs share: of so many ids at most, filled up to along with those that are due.
+func shared(size, along int) batch.Options {
+	return batch.Options{Size: size, Along: along, Fresh: jobs.KnowsNews, Blames: awserr.IsAboutOne}
 }
 
 // Name is the region's name.
