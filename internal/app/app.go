@@ -171,5 +171,6 @@ func (a *App) KindsOver(files Files) jobs.Kinds {
 func (a *App) Engine(times jobs.Times, retention time.Duration, log *slog.Logger) *jobs.Engine {
 	times.Clock = a.Clock
 	return jobs.NewEngine(jobs.EngineConfig{Store: a.Store, Families: a.Store, Sender: a.Queue, Kinds: a.Kinds,
-		Installation: a.Common.Installation, Region: a.Clients.Region(), Times: times, Retention: retention, Log: log})
+		Awaits: a.Store, Account: a.Queue.Account(), Region: a.Clients.Region(),
+		Installation: a.Common.Installation, Times: times, Retention: retention, Log: log})
 }

@@ -1,6 +1,9 @@
 package jobs
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Row is what stands at a job's id: a job, or the tombstone of a cancel that came before its submission.
 type Row struct {
@@ -102,6 +105,9 @@ func decideOpen(job *Job, m *Message, now time.Time) Verdict {
 	if job.Leased(now) {
 		return VerdictHide
 	}
+	if m.awaited != "" && (m.Run != job.Run || !slices.Contains(job.Awaits, m.awaited)) {
+		return VerdictDelete // the job awaits it no more; what stands behind the event carries it on
+	}
 	return VerdictClaim
 }
 
@@ -120,7 +126,7 @@ func (m *Message) seq() (int64, bool) {
 // presume is the row that a message most likely meets: its verdict's condition is tried first, and what stands there in
 // truth comes back with the failed condition, so that the common case costs one write and no read.
 func presume(m *Message) *Row {
-	job := &Job{State: Open, Run: m.Run, Incarnation: m.Incarnation}
+	job := &Job{State: Open, Run: m.Run, Incarnation: m.Incarnation, Awaits: []string{m.awaited}}
 	switch m.Type {
 	case Submit:
 		return nil

@@ -15,10 +15,12 @@ type EngineConfig struct {
 	Families Families
 	Sender   Sender
 	Kinds    Kinds
+	// Awaits remembers who awaits which event; nil: nobody does, and all is polled.
+	Awaits Awaits
+	// Account and Region are the worker's own, where jobs work that name no others. Without the account no event is awaited.
+	Account, Region string
 	// Installation names this Stampmill among others in the same account.
 	Installation string
-	// Region is the worker's own: that of targets that name none.
-	Region string
 	// Times default to the design's: lease 60 s, visibility 90 s, heartbeat 20 s, skew 5 s.
 	Times Times
 	// Retention is how long a finished job is kept: longer than queue plus dead letters keep messages (18 days). Default 30 days.
@@ -38,6 +40,7 @@ const (
 // Engine carries deliveries. It is safe for concurrent use.
 type Engine struct {
 	EngineConfig
+	trust *trust
 }
 
 // NewEngine makes an engine.
@@ -49,7 +52,7 @@ func NewEngine(config EngineConfig) *Engine {
 	if config.Log == nil {
 		config.Log = slog.Default()
 	}
-	return &Engine{EngineConfig: config}
+	return &Engine{EngineConfig: config, trust: newTrust()}
 }
 
 // Outcome is what becomes of the delivered message.
@@ -71,6 +74,8 @@ type Delivery struct {
 	// Alone, if not nil, is called before a job that seems to kill its workers goes on; it waits until nothing else runs
 	// in the worker, and gives what ends that.
 	Alone func(ctx context.Context) (func(), error)
+
+	wake *Message // of an event, if the worker has looked already who awaits it
 }
 
 func deleted() Outcome               { return Outcome{Delete: true} }
@@ -99,12 +104,9 @@ func (e *Engine) Deliver(ctx context.Context, d *Delivery) (outcome Outcome) {
 			outcome = hidden(d.patience())
 		}
 	}()
-	m, err := ParseMessage(d.Body)
-	if errors.Is(err, ErrNewerSchema) {
-		return hidden(strangerHide) // for a newer worker
-	}
-	if err != nil {
-		return refused(err.Error())
+	m, outcome := e.read(ctx, d)
+	if m == nil {
+		return outcome
 	}
 	a := &admission{engine: e, delivery: d, message: m, id: m.JobID(d.OriginalID)}
 	if m.Type == Submit {
@@ -121,6 +123,26 @@ func (e *Engine) Deliver(ctx context.Context, d *Delivery) (outcome Outcome) {
 		return outcome
 	}
 	return e.carry(ctx, d, m, row.Job)
+}
+
+// read gives the message, or what becomes of the delivery without one: of a body that cannot be read, or of an event that
+// nobody awaits.
+func (e *Engine) read(ctx context.Context, d *Delivery) (*Message, Outcome) {
+	if d.wake == nil && IsEvent(d.Body) {
+		outcome := e.Sift(ctx, []*Delivery{d})[0]
+		return d.wake, outcome
+	}
+	if d.wake != nil {
+		return d.wake, Outcome{}
+	}
+	m, err := ParseMessage(d.Body)
+	if errors.Is(err, ErrNewerSchema) {
+		return nil, hidden(strangerHide) // for a newer worker
+	}
+	if err != nil {
+		return nil, refused(err.Error())
+	}
+	return m, Outcome{}
 }
 
 func (e *Engine) carry(ctx context.Context, d *Delivery, m *Message, job *Job) Outcome {
@@ -143,7 +165,8 @@ func (e *Engine) carry(ctx context.Context, d *Delivery, m *Message, job *Job) O
 	if !hasSeq {
 		ctx = withNews(ctx)
 	}
-	s := &stint{engine: e, delivery: d, seqless: !hasSeq, seq: job.Seq, turn: &Turn{Job: job, Installation: e.Installation, Log: log, engine: e}}
+	s := &stint{engine: e, delivery: d, seqless: !hasSeq, seq: job.Seq, event: m.awaited,
+		turn: &Turn{Job: job, Installation: e.Installation, Log: log, engine: e, woken: thingOf(m.awaited)}}
 	outcome, err := s.run(ctx)
 	switch {
 	case err == nil:
@@ -238,9 +261,10 @@ func (a *admission) attempt(ctx context.Context, verdict Verdict, now time.Time)
 	claim := Claim{ID: a.id, Incarnation: a.message.Incarnation, Delivery: a.delivery.Token,
 		Now: now.Add(-a.engine.Times.Skew), Until: now.Add(a.engine.Times.Lease)}
 	claim.Seq, claim.HasSeq = a.message.seq()
-	if a.message.Type == Wake {
+	if a.message.Type == Wake || a.message.awaited != "" {
 		claim.Run = a.message.Run
 	}
+	claim.Await = a.message.awaited
 	if verdict == VerdictReopen {
 		claim.Reopen = a.message.Run
 	}

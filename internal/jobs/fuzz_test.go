@@ -51,7 +51,7 @@ func FuzzMessages(f *testing.F) {
 		r := jobs.Received{Lane: jobs.LaneNormal, ID: "own", OriginalID: original, Body: body, Receipt: "r", Receives: receives, Sent: time.UnixMilli(int64(receives))}
 		m := newMemory()
 		log := &alarm{}
-		engine := jobs.NewEngine(jobs.EngineConfig{Store: m, Families: m, Sender: m, Kinds: jobs.NewKinds(ping.Kind{}), Installation: "test", Log: slog.New(log)})
+		engine := jobs.NewEngine(jobs.EngineConfig{Store: m, Families: m, Sender: m, Awaits: m, Account: "123456789012", Region: "us-east-1", Kinds: jobs.NewKinds(ping.Kind{}), Installation: "test", Log: slog.New(log)})
 		for range 2 { // once for a job that is not there, once for what the first delivery left
 			outcome := engine.Deliver(t.Context(), &jobs.Delivery{Received: r, Token: "token"})
 			if log.raised != "" {

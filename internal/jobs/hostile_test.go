@@ -59,14 +59,6 @@ func TestAMessageOfTheLargestSizeIsRefusedForABoundedAmount(t *testing.T) {
 	}
 }
 
-func TestAnEventIsNoMessageAndSaysWhatToDo(t *testing.T) {
-	t.Parallel()
-	_, err := jobs.ParseMessage([]byte(anEvent))
-	if err == nil || !strings.Contains(err.Error(), "EC2 Instance State-change Notification") || !strings.Contains(err.Error(), "targets") {
-		t.Errorf("an event is told as %v", err)
-	}
-}
-
 // clouded are families of which one row cannot be read.
 type clouded struct {
 	*memory

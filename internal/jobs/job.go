@@ -126,7 +126,9 @@ type Job struct {
 	StepSince time.Time
 	Warnings  []string
 	Wait      *Waiting
-	Fan       *Fan
+	// Awaits are the keys of the things whose events end the wait early.
+	Awaits []string
+	Fan    *Fan
 	// Fans counts the fan-outs of the run.
 	Fans    int
 	History []Line
@@ -174,7 +176,7 @@ func (j *Job) StartOver() {
 	j.Phase, j.Step, j.Attempts, j.Data, j.Result = Forward, "", nil, nil, nil
 	j.Cancel, j.Failure, j.End, j.Lost = 0, "", "", time.Time{}
 	j.Error, j.Errors, j.ErrorSince, j.StepSince = "", 0, time.Time{}, time.Now()
-	j.Wait, j.Fan, j.Fans, j.Warnings = nil, nil, 0, nil
+	j.Wait, j.Awaits, j.Fan, j.Fans, j.Warnings = nil, nil, nil, 0, nil
 	j.Ended, j.Expires, j.Rescues = time.Time{}, time.Time{}, 0
 }
 

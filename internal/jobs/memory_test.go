@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -26,6 +27,7 @@ type memory struct {
 	next     int
 	things   map[string]int // by token: how often made
 	gone     map[string]bool
+	awaits   map[string]awaited
 
 	changed chan struct{} // closed and replaced when a message was sent or given back
 
@@ -58,7 +60,7 @@ type queued struct {
 
 func newMemory() *memory {
 	return &memory{rows: map[string]json.RawMessage{}, tombs: map[string]bool{}, fans: map[string][]jobs.FanChild{},
-		ended: map[string]map[int]bool{}, things: map[string]int{}, gone: map[string]bool{}, changed: make(chan struct{})}
+		ended: map[string]map[int]bool{}, things: map[string]int{}, gone: map[string]bool{}, awaits: map[string]awaited{}, changed: make(chan struct{})}
 }
 
 func (m *memory) signal() {
@@ -139,7 +141,8 @@ func (m *memory) Claim(_ context.Context, c jobs.Claim) (row *jobs.Row, ok bool,
 			job.Run++
 			job.StartOver()
 			job.State, job.Claims = jobs.Open, 0
-		} else if job.Finished() || job.Leased(c.Now) || (c.Run > 0 && c.Run != job.Run) || (c.HasSeq && c.Seq != job.Seq) {
+		} else if job.Finished() || job.Leased(c.Now) || (c.Run > 0 && c.Run != job.Run) || (c.HasSeq && c.Seq != job.Seq) ||
+			(c.Await != "" && !slices.Contains(job.Awaits, c.Await)) {
 			return nil
 		}
 		if c.Incarnation != "" && c.Incarnation != job.Incarnation {
@@ -349,6 +352,40 @@ func (m *memory) Backlog(_ context.Context, lane jobs.Lane) (n int, err error) {
 		return nil
 	})
 	return n, err
+}
+
+// awaited is who awaits a thing, with the fence of the claim that said so.
+type awaited struct {
+	jobs.Waiter
+	fence int64
+}
+
+func (m *memory) Await(_ context.Context, g jobs.Guard, run int, keys []string, _ time.Time) error {
+	return m.call(func() error {
+		for _, key := range keys {
+			if old, ok := m.awaits[key]; ok && old.Incarnation == g.Incarnation && old.fence > g.Fence {
+				return jobs.ErrFenced
+			}
+			m.awaits[key] = awaited{jobs.Waiter{Job: g.Job, Incarnation: g.Incarnation, Run: run}, g.Fence}
+		}
+		return nil
+	})
+}
+
+func (m *memory) Awaiting(_ context.Context, keys []string) (waiters map[string]jobs.Waiter, err error) {
+	if err := m.refused("awaiting"); err != nil {
+		return nil, err
+	}
+	err = m.call(func() error {
+		waiters = map[string]jobs.Waiter{}
+		for _, key := range keys {
+			if a, ok := m.awaits[key]; ok {
+				waiters[key] = a.Waiter
+			}
+		}
+		return nil
+	})
+	return waiters, err
 }
 
 // make is the AWS call of the test's kinds: idempotent by token.

@@ -46,6 +46,8 @@ type Message struct {
 	Incarnation string `json:"incarnation,omitempty"`
 	Run         int    `json:"run,omitempty"`
 	Seq         int64  `json:"seq,omitempty"`
+
+	awaited string // key of the thing whose event this nudge is; no queue can say it
 }
 
 // ErrNewerSchema says that a message or an item was written by a newer version: it is left to a newer worker.
@@ -72,19 +74,16 @@ var (
 )
 
 // ParseMessage reads a message from a queue and checks everything about it that does not need its kind. A queue is hostile.
+// An EventBridge event is none: see ParseEvent.
 func ParseMessage(body []byte) (*Message, error) {
 	if len(body) > MaxMessage {
 		return nil, fmt.Errorf("the message has %d bytes; at most %d are read", len(body), MaxMessage)
 	}
 	var head struct {
-		Schema int    `json:"schema"`
-		Event  string `json:"detail-type"`
+		Schema int `json:"schema"`
 	}
 	if err := json.Unmarshal(body, &head); err != nil {
 		return nil, fmt.Errorf("the message is not a JSON object of the message schema: %s", clipTo(err.Error(), maxQuoted))
-	}
-	if head.Schema == 0 && head.Event != "" {
-		return nil, fmt.Errorf("the message is an EventBridge event (%q), and this version acts on none: take the queue out of the rule's targets", clip(head.Event))
 	}
 	if head.Schema > SchemaVersion {
 		return nil, fmt.Errorf("schema %d: %w", head.Schema, ErrNewerSchema)

@@ -13,6 +13,7 @@ type Move struct {
 	reason   string
 	children []Child
 	looks    bool // the end goes to the nearest tick, not to the next one
+	awaits   []Await
 }
 
 type moveKind int

@@ -33,6 +33,8 @@ type Claim struct {
 	HasSeq bool
 	// Run, if not 0, is what the job's must equal.
 	Run int
+	// Await, if not empty, is the key of a thing that the job must await.
+	Await string
 	// Reopen, if not 0, is the finished run after which the next one is opened.
 	Reopen   int
 	Delivery string

@@ -11,8 +11,10 @@ import (
 type stint struct {
 	engine   *Engine
 	delivery *Delivery
-	seqless  bool  // the message in hand carries no seq
-	seq      int64 // the job's seq at the claim
+	seqless  bool     // the message in hand carries no seq
+	seq      int64    // the job's seq at the claim
+	event    string   // key of the thing whose event woke it; empty: none did
+	awaited  []string // what the wait that this delivery ends awaited; nil once that is judged
 	turn     *Turn
 	steps    []Step
 	program  Program
@@ -21,6 +23,7 @@ type stint struct {
 // run carries out steps until the job waits or ends, and ends the delivery: send, save, delete.
 func (s *stint) run(ctx context.Context) (Outcome, error) {
 	job, now := s.turn.Job, s.turn.Now()
+	s.awaited = job.Awaits
 	kind, ok := s.engine.Kinds[job.Kind]
 	if !ok {
 		return s.leave(ctx) // to a newer worker
@@ -80,11 +83,12 @@ func (s *stint) untouched() bool {
 func (s *stint) beginUndo(end State, reason string) {
 	job := s.turn.Job
 	job.Phase, job.End, job.Failure = Undoing, end, clipTo(reason, maxText)
-	job.Errors, job.Wait = 0, nil
+	job.Errors, job.Wait, job.Awaits = 0, nil, nil
 	job.Error = ""
 	s.setStep("")
 	s.turn.Note("%s: %s", end, reason)
 	s.turn.dirty, s.turn.children, s.steps = true, nil, nil
+	s.event, s.awaited = "", nil
 }
 
 // resume takes the undo back: it found out that the job had committed, by a write whose answer its worker did not live to
@@ -93,7 +97,7 @@ func (s *stint) resume(step string) {
 	job := s.turn.Job
 	s.turn.Note("it was committed before it was %s: it goes on with %s", job.End, step)
 	job.Phase, job.End, job.Failure = Forward, "", ""
-	job.Errors, job.Error, job.Wait = 0, "", nil
+	job.Errors, job.Error, job.Wait, job.Awaits = 0, "", nil, nil
 	s.setStep(step)
 	s.turn.dirty, s.turn.children, s.steps = true, nil, nil
 }
@@ -195,6 +199,7 @@ func (s *stint) advance(ctx context.Context, step Step, at int) error {
 	s.setStep(next)
 	job.Wait = nil
 	s.turn.dirty = true
+	s.learn()
 	if step.Looks || next == endOfSteps {
 		return nil
 	}
@@ -230,7 +235,9 @@ func (s *stint) endPhase(ctx context.Context) (Outcome, error) {
 // wait ends the delivery of a job that waits: the next message is sent, then the job is saved, then the old message goes.
 func (s *stint) wait(ctx context.Context, move Move) (Outcome, error) {
 	job, now := s.turn.Job, s.turn.Now()
-	until := tick(now, move.delay, s.engine.phase(job.Target), move.looks)
+	s.await(ctx, move)
+	delay := s.engine.trust.stretch(max(move.delay, time.Second), job.Awaits)
+	until := tick(now, delay, s.engine.phase(job.Target), move.looks)
 	due := until.Sub(now) > MaxDelay
 	if job.Wait == nil || job.Wait.For != clipTo(move.reason, maxText) {
 		s.turn.Note("waits for %s", move.reason)
@@ -273,7 +280,7 @@ func (s *stint) end(ctx context.Context, state State) (Outcome, error) {
 			job.Result = encoded
 		}
 	}
-	job.State, job.Phase, job.Wait, job.Fan = state, Forward, nil, nil
+	job.State, job.Phase, job.Wait, job.Awaits, job.Fan = state, Forward, nil, nil, nil
 	job.finish(now, s.engine.Retention)
 	s.turn.Note("%s", state)
 	job.Seq, job.Lease, job.Claims = s.seq+1, time.Time{}, 0

@@ -23,6 +23,7 @@ type Turn struct {
 	children []ChildResult
 	dirty    bool
 	lost     error
+	woken    string
 }
 
 // ChildResult is how a child ended.

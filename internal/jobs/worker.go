@@ -2,7 +2,6 @@ package jobs
 
 import (
 	"context"
-	"crypto/rand"
 	"log/slog"
 	"sync"
 	"time"
@@ -133,7 +132,7 @@ func (w *Worker) poll(ctx context.Context, lane Lane) {
 			continue
 		}
 		failures = 0
-		w.accept(lane, messages)
+		w.take(lane, messages)
 		if len(messages) == bufferSize {
 			w.callHelp(ctx, lane)
 		}
@@ -165,7 +164,7 @@ func (w *Worker) help(ctx context.Context, lane Lane) {
 		if err != nil {
 			return // the poller meets the same error, tells it and waits
 		}
-		w.accept(lane, messages)
+		w.take(lane, messages)
 		if len(messages) < bufferSize {
 			return
 		}
@@ -207,11 +206,10 @@ func (w *Worker) room(ctx context.Context, lane Lane) int {
 	}
 }
 
-func (w *Worker) accept(lane Lane, messages []Received) {
+func (w *Worker) accept(lane Lane, messages []*inHand) {
 	w.mu.Lock()
 	draining := w.draining
-	for _, message := range messages {
-		h := &inHand{Delivery: Delivery{Received: message, Token: rand.Text()}, since: time.Now()}
+	for _, h := range messages {
 		if draining {
 			w.work.Go(func() { w.handBack(h) })
 			continue

@@ -119,6 +119,17 @@ func (q *Queue) open(url string) *lane {
 // URL is the lane's queue URL.
 func (q *Queue) URL(l jobs.Lane) string { return q.lanes[l].url }
 
+// Account is the account that owns the queues, as their URLs say; empty where they say none.
+func (q *Queue) Account() string {
+	match := accountInURL.FindStringSubmatch(q.URL(jobs.LaneWake))
+	if match == nil {
+		return ""
+	}
+	return match[1]
+}
+
+var accountInURL = regexp.MustCompile(`/(\d{12})/[^/]+$`)
+
 // Receive implements jobs.Queue. It waits for a second at the least: the SDK leaves a zero out, and the queue's own long poll,
 // which is longer than the call's time-out, would then be waited for and given up (aws-sdk-go-v2#1704).
 func (q *Queue) Receive(ctx context.Context, l jobs.Lane, most int, wait time.Duration) ([]jobs.Received, error) {

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
 	"github.com/stampmill/stampmill/internal/jobs"
 )
 
@@ -128,6 +130,9 @@ func decodeJob(it item) (*jobs.Job, error) {
 		Error: d.Error, Errors: d.Errors, ErrorSince: moment(d.ErrorSince), StepSince: moment(d.StepSince), Warnings: d.Warnings,
 		Fan: d.Fan, Fans: d.Fans, Created: moment(integer(it, "at")), Updated: moment(d.Updated), Ended: moment(d.Ended),
 		Rescues: int(integer(it, "rescues")),
+	}
+	if awaits, ok := it["aw"].(*types.AttributeValueMemberSS); ok {
+		j.Awaits = awaits.Value
 	}
 	if seconds := integer(it, "exp"); seconds > 0 {
 		j.Expires = time.Unix(seconds, 0)

@@ -71,31 +71,25 @@ func (s *Store) orphanRecords(ctx context.Context, page []map[string]types.Attri
 	if len(page) == 0 {
 		return nil, nil
 	}
-	keys := make([]item, len(page))
+	ids := make([]string, len(page))
 	for i, it := range page {
-		keys[i] = key(str(it, "id"))
+		ids[i] = str(it, "id")
 	}
 	found := map[string]jobs.OrphanRecord{}
-	ask := map[string]types.KeysAndAttributes{s.table: {Keys: keys, ConsistentRead: aws.Bool(true)}}
-	for tries := 0; len(ask) > 0; tries++ {
-		if tries == 8 {
-			return nil, wrap("load orphans", s.table, errors.New("the table does not answer for all keys"))
+	var unread error
+	err := s.getAll(ctx, "load orphans", ids, func(it item) {
+		var record jobs.OrphanRecord
+		if integer(it, "exp") < time.Now().Unix() {
+			return
 		}
-		out, err := s.api.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: ask})
-		if err != nil {
-			return nil, wrap("load orphans", s.table, err)
+		if err := json.Unmarshal(bytesOf(it, "b"), &record); err != nil {
+			unread = unreadable(str(it, "id"), err)
+			return
 		}
-		for _, it := range out.Responses[s.table] {
-			var record jobs.OrphanRecord
-			if integer(it, "exp") < time.Now().Unix() {
-				continue
-			}
-			if err := json.Unmarshal(bytesOf(it, "b"), &record); err != nil {
-				return nil, unreadable(str(it, "id"), err)
-			}
-			found[str(it, "id")] = record
-		}
-		ask = out.UnprocessedKeys
+		found[str(it, "id")] = record
+	})
+	if err := errors.Join(err, unread); err != nil {
+		return nil, err
 	}
 	var records []jobs.OrphanRecord
 	for _, it := range page {

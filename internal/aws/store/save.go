@@ -149,6 +149,7 @@ func (s *Store) saveUpdate(job *jobs.Job, saving jobs.Saving, known int) (*types
 			optional("lane", nil, false)
 		}
 	}
+	optional("aw", &types.AttributeValueMemberSS{Value: job.Awaits}, len(job.Awaits) > 0)
 	if job.Finished() {
 		optional("exp", number(job.Expires.Unix()), true)
 	}
@@ -240,33 +241,17 @@ func (s *Store) Ended(ctx context.Context, parent jobs.Parent) (int, error) {
 // Rows implements jobs.Families.
 func (s *Store) Rows(ctx context.Context, ids []string) (map[string]*jobs.Row, error) {
 	rows := map[string]*jobs.Row{}
-	for len(ids) > 0 {
-		n := min(len(ids), 100) // items a BatchGetItem
-		keys := make([]item, n)
-		for i, id := range ids[:n] {
-			keys[i] = key(id)
+	err := s.getAll(ctx, "load rows", ids, func(it item) {
+		row, err := s.row(it)
+		if err != nil {
+			row = &jobs.Row{Unreadable: err}
 		}
-		ids = ids[n:]
-		ask := map[string]types.KeysAndAttributes{s.table: {Keys: keys, ConsistentRead: aws.Bool(true)}}
-		for tries := 0; len(ask) > 0; tries++ {
-			if tries == 8 {
-				return nil, wrap("load rows", fmt.Sprint(len(ids)+n), errors.New("the table does not answer for all keys"))
-			}
-			out, err := s.api.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: ask})
-			if err != nil {
-				return nil, wrap("load rows", fmt.Sprint(n), err)
-			}
-			for _, it := range out.Responses[s.table] {
-				row, err := s.row(it)
-				if err != nil {
-					row = &jobs.Row{Unreadable: err}
-				}
-				if row != nil {
-					rows[str(it, "id")] = row
-				}
-			}
-			ask = out.UnprocessedKeys
+		if row != nil {
+			rows[str(it, "id")] = row
 		}
+	})
+	if err != nil {
+		return nil, err
 	}
 	return rows, nil
 }

@@ -2,8 +2,9 @@
 //
 // What conditions look at stands in attributes of its own: state, inc (incarnation), run, seq, fence, lease, dlv (the
 // delivery that claimed last), claims, cancel, exp (TTL), due and ds (the sparse index of due jobs), at and ls (the index
-// that lists). The rest of the job is one compressed document, b, and the spec another, spec. The same table holds
-// tombstones, children's lists and counts, and leases, told apart by the attribute t.
+// that lists), aw (the things whose events end the job's wait). The rest of the job is one compressed document, b, and the
+// spec another, spec. The same table holds tombstones, children's lists and counts, leases, and who awaits which thing, told
+// apart by the attribute t.
 package store
 
 import (
@@ -94,6 +95,10 @@ func (s *Store) Claim(ctx context.Context, c jobs.Claim) (*jobs.Row, bool, error
 	} else if c.Run > 0 {
 		condition += " AND #run = :run"
 		names["#run"], values[":run"] = "run", number(int64(c.Run))
+	}
+	if c.Await != "" {
+		condition += " AND contains(aw, :await)"
+		values[":await"] = text(c.Await)
 	}
 	if c.HasSeq {
 		condition += " AND seq = :seq"

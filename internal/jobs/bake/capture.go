@@ -71,7 +71,7 @@ func (b *program) stop(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) 
 			}
 		}
 		b.progress.Stopping = true
-		return jobs.Wait(b.pace(stopLook), "the builder %s to stop", s.ID), nil
+		return jobs.Wait(b.pace(stopLook), "the builder %s to stop", s.ID).Awaiting(jobs.Await{ID: s.ID}), nil
 	}
 	found, err := b.ec2().Instances(ctx, s.ID)
 	if err != nil {
@@ -90,7 +90,7 @@ func (b *program) stop(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) 
 	if turn.Now().Sub(turn.StepSince()) > stopLimit {
 		return jobs.Fail("the builder %s did not stop within %s", s.ID, stopLimit), nil
 	}
-	return jobs.Wait(b.pace(stopLook), "the builder %s to stop", s.ID), nil
+	return jobs.Wait(b.pace(stopLook), "the builder %s to stop", s.ID).Awaiting(jobs.Await{ID: s.ID}), nil
 }
 
 func (b *program) freeze(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
@@ -297,7 +297,7 @@ func (b *program) available(ctx context.Context, turn *jobs.Turn) (jobs.Move, er
 // awaitImage looks at an AMI that is being made in the region. A nil image: return the move or the error.
 func (b *program) awaitImage(ctx context.Context, turn *jobs.Turn, made *image, region, thing string) (*c.Image, jobs.Move, error) {
 	if age := turn.Now().Sub(made.Begun); age < b.pace(5*time.Second) {
-		return nil, jobs.Wait(b.untilLook(turn.Now(), firstImageLook), "the AMI %s to be available", made.ID), nil
+		return nil, b.imageWait(turn, firstImageLook, made, region), nil
 	}
 	ec2 := b.ec2In(region)
 	found, err := ec2.Images(ctx, made.ID)
@@ -312,12 +312,16 @@ func (b *program) awaitImage(ctx context.Context, turn *jobs.Turn, made *image, 
 		made.Available = true
 		return &i, jobs.Move{}, nil
 	case "pending", "transient":
-		return nil, jobs.Wait(b.untilLook(turn.Now(), imageLook/2), "the AMI %s to be available", made.ID), nil
+		return nil, b.imageWait(turn, imageLook/2, made, region), nil
 	case "failed", "error", "invalid":
 		return nil, jobs.Move{}, b.again(ctx, turn, ec2, made, thing, i)
 	default:
 		return nil, jobs.Fail("the AMI %s is %s", made.ID, i.State), nil
 	}
+}
+
+func (b *program) imageWait(turn *jobs.Turn, atLeast time.Duration, made *image, region string) jobs.Move {
+	return jobs.Wait(b.untilLook(turn.Now(), atLeast), "the AMI %s to be available", made.ID).Awaiting(jobs.Await{Region: region, ID: made.ID})
 }
 
 // untilLook is how long to wait for at least the time, up to an instant at which all bakes look: they share the call then.

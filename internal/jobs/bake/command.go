@@ -41,7 +41,7 @@ func (b *program) carryOut(ctx context.Context, turn *jobs.Turn, o order) (outco
 		if err := b.send(ctx, turn, o, r); err != nil {
 			return outcome, false, move, err
 		}
-		return outcome, false, jobs.Wait(b.pace(2*time.Second), "%s on %s", o.step, o.server), nil
+		return outcome, false, jobs.Wait(b.pace(2*time.Second), "%s on %s", o.step, o.server).Awaiting(jobs.Await{ID: r.ID}), nil
 	}
 	i, found, err := b.ssm().Invocation(ctx, r.ID, o.server)
 	if err != nil {
@@ -102,6 +102,11 @@ func (b *program) await(ctx context.Context, turn *jobs.Turn, o order, r *comman
 		b.progress.Command = nil
 		return guest.Outcome{Exit: -1, TimedOut: true}, true, jobs.Move{}, nil
 	}
+	if turn.Woken() == o.server && !o.stops {
+		if err := b.gone(ctx, o.server); err != nil {
+			return none, false, jobs.Move{}, err
+		}
+	}
 	if age > time.Minute && r.Polls%4 == 0 {
 		agents, err := b.ssm().Managed(ctx, o.server)
 		if err != nil {
@@ -113,7 +118,11 @@ func (b *program) await(ctx context.Context, turn *jobs.Turn, o order, r *comman
 			}
 		}
 	}
-	return none, false, jobs.Wait(b.pace(pollWait(r.Polls)), "%s on %s", o.step, o.server), nil
+	wait := jobs.Wait(b.pace(pollWait(r.Polls)), "%s on %s", o.step, o.server).Awaiting(jobs.Await{ID: r.ID})
+	if age > b.pace(time.Minute) && !o.stops { // it is worth a write to learn at once that the server went away
+		wait = wait.Awaiting(jobs.Await{ID: o.server})
+	}
+	return none, false, wait, nil
 }
 
 func pollWait(polls int) time.Duration {

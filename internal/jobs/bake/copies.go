@@ -21,7 +21,7 @@ func (b *program) copies(ctx context.Context, turn *jobs.Turn) (jobs.Move, error
 	if b.progress.Copies == nil {
 		b.progress.Copies = map[string]image{}
 	}
-	begun, pending := false, 0
+	begun, pending := false, []jobs.Await(nil)
 	for _, region := range sortedKeys(b.spec.CopyTo) {
 		if region == b.region || b.progress.Copies[region].Available {
 			continue
@@ -31,7 +31,7 @@ func (b *program) copies(ctx context.Context, turn *jobs.Turn) (jobs.Move, error
 				return jobs.Move{}, err
 			}
 			begun = true
-			pending++
+			pending = append(pending, jobs.Await{Region: region, ID: b.progress.Copies[region].ID})
 			continue
 		}
 		available, err := b.lookAtCopy(ctx, turn, region)
@@ -39,16 +39,16 @@ func (b *program) copies(ctx context.Context, turn *jobs.Turn) (jobs.Move, error
 			return jobs.Move{}, err
 		}
 		if !available {
-			pending++
+			pending = append(pending, jobs.Await{Region: region, ID: b.progress.Copies[region].ID})
 		}
 	}
 	switch {
-	case pending == 0:
+	case len(pending) == 0:
 		return jobs.Done(), nil
 	case begun:
-		return jobs.Wait(b.untilLook(turn.Now(), firstCopyLook), "copies in %d regions", pending), nil
+		return jobs.Wait(b.untilLook(turn.Now(), firstCopyLook), "copies in %d regions", len(pending)).Awaiting(pending...), nil
 	}
-	return jobs.Wait(b.untilLook(turn.Now(), copyLook), "copies in %d regions", pending), nil
+	return jobs.Wait(b.untilLook(turn.Now(), copyLook), "copies in %d regions", len(pending)).Awaiting(pending...), nil
 }
 
 func copyThing(region string) string { return copyPrefix + region }

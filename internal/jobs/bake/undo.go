@@ -29,7 +29,7 @@ func (b *program) serversGone(ctx context.Context, turn *jobs.Turn) (jobs.Move, 
 			return jobs.Move{}, err
 		}
 		b.progress.Ending = true
-		return jobs.Wait(b.pace(goneLook), "%d servers to be terminated", len(ids)), nil
+		return jobs.Wait(b.pace(goneLook), "%d servers to be terminated", len(ids)).Awaiting(things(ids)...), nil
 	}
 	found, err := b.ec2().Instances(ctx, ids...)
 	if err != nil {
@@ -40,10 +40,18 @@ func (b *program) serversGone(ctx context.Context, turn *jobs.Turn) (jobs.Move, 
 			b.progress.Ending = false // the call was lost
 		}
 		if i.State != "terminated" {
-			return jobs.Wait(b.pace(goneLook), "the server %s to be terminated", i.ID), nil
+			return jobs.Wait(b.pace(goneLook), "the server %s to be terminated", i.ID).Awaiting(jobs.Await{ID: i.ID}), nil
 		}
 	}
 	return jobs.Done(), nil
+}
+
+func things(ids []string) []jobs.Await {
+	awaits := make([]jobs.Await, len(ids))
+	for i, id := range ids {
+		awaits[i].ID = id
+	}
+	return awaits
 }
 
 // undoCheck sees whether the bake committed after all: a worker may die between the catalog's write and its own. Then

@@ -56,7 +56,7 @@ func (b *program) provisioned(ctx context.Context, turn *jobs.Turn) (jobs.Move, 
 	s := &b.progress.Builder
 	age, limit := turn.Now().Sub(s.Since), b.spec.Builder.Within.Or(15*time.Minute)
 	if age < b.pace(young) {
-		return jobs.Wait(b.pace(time.Minute), "the builder %s to stop itself", s.ID), nil
+		return jobs.Wait(b.pace(time.Minute), "the builder %s to stop itself", s.ID).Awaiting(jobs.Await{ID: s.ID}), nil
 	}
 	found, err := b.ec2().Instances(ctx, s.ID)
 	if err != nil {
@@ -87,7 +87,7 @@ func (b *program) provisioned(ctx context.Context, turn *jobs.Turn) (jobs.Move, 
 			return jobs.Fail("the builder %s did not stop itself within %s", s.ID, limit), nil
 		}
 	}
-	return jobs.Wait(b.pace(15*time.Second), "the builder %s to stop itself", s.ID), nil
+	return jobs.Wait(b.pace(15*time.Second), "the builder %s to stop itself", s.ID).Awaiting(jobs.Await{ID: s.ID}), nil
 }
 
 func lastOf(text string, n int) string {

@@ -1,0 +1,106 @@
+package jobs
+
+import (
+	"context"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Await is a thing whose event ends a wait early. The region is the job's where it is empty.
+type Await struct {
+	Region string
+	// ID is an instance's, an AMI's, a snapshot's or an SSM command's.
+	ID string
+}
+
+// Awaiting says which things' events end the wait early: an instance that stops or ends or is about to be interrupted, an
+// AMI or a snapshot that is there or failed, a command that ended. Each thing that the wait before it did not await costs a
+// write, so that it is for long waits. Events may get lost: the wait's own end stands behind them, and is put off while
+// events prove to arrive (see trust).
+func (m Move) Awaiting(things ...Await) Move {
+	m.awaits = append(slices.Clone(m.awaits), things...)
+	return m
+}
+
+// Waiter is the job that awaits a thing.
+type Waiter struct {
+	Job, Incarnation string
+	Run              int
+}
+
+// Awaits remembers who awaits what, one small item a thing, beside the jobs.
+type Awaits interface {
+	// Await stores under each key that the guard's job and run await it. A claim that has passed on changes nothing that a
+	// later one wrote.
+	Await(ctx context.Context, g Guard, run int, keys []string, expires time.Time) error
+	// Awaiting gives by key who awaits; keys that nobody awaits are missing. Keys are distinct.
+	Awaiting(ctx context.Context, keys []string) (map[string]Waiter, error)
+}
+
+// awaitLife is how long it is remembered who awaits a thing: nothing that is awaited takes longer, and what does is polled.
+const awaitLife = 3 * 24 * time.Hour
+
+func awaitKey(account, region, id string) string { return account + "/" + region + "/" + id }
+
+var accountOfRole = regexp.MustCompile(`^arn:aws[a-z-]*:iam::(\d{12}):`)
+
+// awaitKeys names the things among all accounts and regions. None where the worker does not know its own account.
+func (e *Engine) awaitKeys(target Target, things []Await) []string {
+	if e.Awaits == nil {
+		return nil
+	}
+	account := e.Account
+	if match := accountOfRole.FindStringSubmatch(target.Role); match != nil {
+		account = match[1]
+	}
+	var keys []string
+	for _, thing := range things {
+		region := thing.Region
+		if region == "" {
+			region = target.Region
+		}
+		if region == "" {
+			region = e.Region
+		}
+		if account == "" || region == "" || thing.ID == "" {
+			continue
+		}
+		if key := awaitKey(account, region, thing.ID); !slices.Contains(keys, key) {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+// await remembers who awaits the move's things, before the save that makes the job wait: an event that comes between is
+// hidden until then. What cannot be remembered is only polled.
+func (s *stint) await(ctx context.Context, move Move) {
+	job := s.turn.Job
+	keys := s.engine.awaitKeys(job.Target, move.awaits)
+	fresh := slices.DeleteFunc(slices.Clone(keys), func(key string) bool { return slices.Contains(job.Awaits, key) })
+	if len(fresh) > 0 {
+		if err := s.engine.Awaits.Await(ctx, s.turn.Guard(), job.Run, fresh, s.turn.Now().Add(awaitLife)); err != nil {
+			s.turn.Log.Warn("cannot await events; the job looks by itself", "things", fresh, "error", err)
+			keys = slices.DeleteFunc(keys, func(key string) bool { return slices.Contains(fresh, key) })
+		}
+	}
+	job.Awaits = keys
+}
+
+// learn judges what ended the wait before this delivery, at the first step that is done: an event, or a poll though an event
+// should have. What the job awaited is over with that.
+func (s *stint) learn() {
+	if s.event != "" {
+		s.engine.trust.heard(s.event)
+	} else {
+		s.engine.trust.missed(s.awaited)
+	}
+	s.event, s.awaited, s.turn.Job.Awaits = "", nil, nil
+}
+
+// Woken is the id of the thing whose event woke this delivery; empty: none did. It is a hint only: look.
+func (t *Turn) Woken() string { return t.woken }
+
+func thingOf(key string) string { return key[strings.LastIndexByte(key, '/')+1:] }
