@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
+	"github.com/stampmill/stampmill/internal/aws/capacity"
 	"github.com/stampmill/stampmill/internal/aws/clients"
 	"github.com/stampmill/stampmill/internal/aws/ec2"
 	"github.com/stampmill/stampmill/internal/aws/elbv2"
@@ -56,12 +57,14 @@ type App struct {
 	Store   *store.Store
 	Queue   *queue.Queue
 	Ledger  *ledger.Ledger
-	Files   *s3.Bucket
-	Estate  *estate.Estate
-	EC2     *ec2.Service
-	SSM     *ssm.Service
-	ELBv2   *elbv2.Service
-	Kinds   jobs.Kinds
+	// Capacity remembers pools without capacity.
+	Capacity *capacity.Memory
+	Files    *s3.Bucket
+	Estate   *estate.Estate
+	EC2      *ec2.Service
+	SSM      *ssm.Service
+	ELBv2    *elbv2.Service
+	Kinds    jobs.Kinds
 }
 
 // Open opens the installation that the environment names. It fails with a hint where there is none.
@@ -129,6 +132,7 @@ func (a *App) Wire() {
 	prefix := a.Common.Prefix
 	a.Store = store.New(a.DynamoDB(), setup.JobsTable(prefix))
 	a.Ledger = ledger.New(a.Clients, prefix)
+	a.Capacity = capacity.New(a.DynamoDB(), setup.JobsTable(prefix))
 	a.Files = s3.New(a.Clients, jobs.Target{}, a.Bucket)
 	a.EC2, a.SSM, a.ELBv2 = ec2.New(a.Clients), ssm.New(a.Clients), elbv2.New(a.Clients)
 	a.Estate = estate.New(a.EC2, a.Ledger, a.Common.Installation)
@@ -149,14 +153,14 @@ func (a *App) KindsOver(files Files) jobs.Kinds {
 		TargetGroups: func(t jobs.Target) launch.TargetGroups { return a.ELBv2.For(t) },
 		Parameters:   func(t jobs.Target) launch.Parameters { return a.SSM.For(t) },
 		Commands:     func(t jobs.Target) launch.Commands { return a.SSM.For(t) },
-		Ledger:       a.Ledger, Files: files, Callback: a.Callback, Region: region, Pace: a.Pace,
+		Ledger:       a.Ledger, Capacity: a.Capacity, Files: files, Callback: a.Callback, Region: region, Pace: a.Pace,
 	}
 	return jobs.NewKinds(
 		ping.Kind{},
 		bake.New(bake.Config{
 			EC2:     func(t jobs.Target) bake.EC2 { return a.EC2.For(t) },
 			SSM:     func(t jobs.Target) bake.SSM { return a.SSM.For(t) },
-			Catalog: a.Ledger, Files: files, Callback: a.Callback, Region: region, Pace: a.Pace,
+			Catalog: a.Ledger, Capacity: a.Capacity, Files: files, Callback: a.Callback, Region: region, Pace: a.Pace,
 		}),
 		launch.New(launching), launch.NewBatch(launching),
 		terminate.New(terminate.Config{

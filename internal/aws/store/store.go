@@ -3,8 +3,8 @@
 // What conditions look at stands in attributes of its own: state, inc (incarnation), run, seq, fence, lease, dlv (the
 // delivery that claimed last), claims, cancel, exp (TTL), due and ds (the sparse index of due jobs), at and ls (the index
 // that lists), aw (the things whose events end the job's wait). The rest of the job is one compressed document, b, and the
-// spec another, spec. The same table holds tombstones, children's lists and counts, leases, and who awaits which thing, told
-// apart by the attribute t.
+// spec another, spec. The same table holds tombstones, children's lists and counts, leases, who awaits which thing, and pools
+// without capacity (internal/aws/capacity), told apart by the attribute t.
 package store
 
 import (

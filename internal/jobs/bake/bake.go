@@ -16,6 +16,7 @@ import (
 	"regexp"
 
 	"github.com/stampmill/stampmill/internal/jobs"
+	"github.com/stampmill/stampmill/internal/jobs/capacity"
 	"github.com/stampmill/stampmill/internal/jobs/notify"
 	"github.com/stampmill/stampmill/internal/jobs/spec"
 )
@@ -30,6 +31,8 @@ type Config struct {
 	SSM func(jobs.Target) SSM
 	// Catalog remembers images, their versions, and builders that are kept.
 	Catalog Catalog
+	// Capacity remembers pools without capacity.
+	Capacity capacity.Memory
 	// Files is the installation's bucket.
 	Files Files
 	// Callback tells whoever a spec's notify names. It may be nil where no spec has one.

@@ -12,47 +12,6 @@ import (
 	"github.com/stampmill/stampmill/internal/jobs/guest"
 )
 
-// pool is one place where a server may be launched.
-type pool struct {
-	Type, Subnet string
-	Spot         bool
-}
-
-func (p pool) String() string {
-	parts := []string{p.Type, p.Subnet}
-	if p.Spot {
-		parts = append(parts, spot)
-	}
-	text := strings.Join(strings.Fields(strings.Join(parts, " ")), " ")
-	if text == "" {
-		return "the launch template's pool"
-	}
-	return text
-}
-
-// pools are markets × types × subnets, in the order in which they are tried.
-func (b *program) pools() []pool {
-	markets, types, subnets := b.spec.Builder.Market.Order, b.spec.Builder.Types, b.progress.Subnets
-	if len(markets) == 0 {
-		markets = []string{onDemand}
-	}
-	if len(types) == 0 {
-		types = []string{b.defaultType()}
-	}
-	if len(subnets) == 0 {
-		subnets = []string{""}
-	}
-	var all []pool
-	for _, market := range markets {
-		for _, t := range types {
-			for _, subnet := range subnets {
-				all = append(all, pool{Type: t, Subnet: subnet, Spot: market == spot})
-			}
-		}
-	}
-	return all
-}
-
 func (b *program) defaultType() string {
 	switch {
 	case b.spec.Builder.LaunchTemplate != nil:
@@ -66,8 +25,6 @@ func (b *program) defaultType() string {
 const (
 	thingBuilder = "builder"
 	thingTest    = "test"
-	// emptyRounds is how often all pools may be without capacity.
-	emptyRounds = 10
 )
 
 func (b *program) launchBuilder(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
@@ -80,15 +37,20 @@ func (b *program) launchTest(ctx context.Context, turn *jobs.Turn) (jobs.Move, e
 
 // launch makes one server in the first pool with capacity. Each further pool is a new attempt, saved before its call.
 func (b *program) launch(ctx context.Context, turn *jobs.Turn, thing string, s *server) (jobs.Move, error) {
+	known, move, err := b.mayAsk(ctx, turn, thing, s)
+	if err != nil || !move.IsDone() {
+		return move, err
+	}
 	for range b.pools() {
 		request, err := b.launchRequest(turn, thing, s)
 		if err != nil {
 			return jobs.Move{}, err
 		}
+		begun := turn.Now()
 		_, ready, err := jobs.Make(ctx, turn, b.makingServer(turn, thing, s, request))
 		switch {
 		case ready:
-			return jobs.Done(), nil
+			return jobs.Done(), b.asker(turn).Granted(ctx, b.places()[s.Pool%len(b.pools())], known, begun)
 		case jobs.IsClass(err, jobs.NewAttempt):
 			if err := turn.NewAttempt(ctx, thing); err != nil {
 				return jobs.Move{}, err
@@ -97,32 +59,11 @@ func (b *program) launch(ctx context.Context, turn *jobs.Turn, thing string, s *
 		case !jobs.IsClass(err, jobs.NextPool):
 			return jobs.Move{}, err
 		}
-		if move, err := b.nextPool(ctx, turn, thing, s, err.Error()); err != nil || !move.IsDone() {
+		if known, move, err = b.nextPool(ctx, turn, thing, s, refusal{err.Error(), known, begun}); err != nil || !move.IsDone() {
 			return move, err
 		}
 	}
 	return jobs.Wait(time.Second, "a pool for the %s", thing), nil
-}
-
-// nextPool goes on to the next pool, or waits once all were tried.
-func (b *program) nextPool(ctx context.Context, turn *jobs.Turn, thing string, s *server, reason string) (jobs.Move, error) {
-	pools := b.pools()
-	turn.Note("no %s in %s: %s", thing, pools[s.Pool%len(pools)], clip(reason, 300))
-	*s = server{Pool: s.Pool + 1, Rounds: s.Rounds}
-	full := s.Pool >= len(pools)
-	if full {
-		s.Pool, s.Rounds = 0, s.Rounds+1
-	}
-	if s.Rounds >= emptyRounds {
-		return jobs.Fail("no pool had capacity for the %s in %d rounds: %s", thing, emptyRounds, clip(reason, 300)), nil
-	}
-	if err := turn.NewAttempt(ctx, thing); err != nil {
-		return jobs.Move{}, err
-	}
-	if full {
-		return jobs.Wait(b.pace(time.Minute), "capacity for the %s in any of %d pools", thing, len(pools)), nil
-	}
-	return jobs.Done(), nil
 }
 
 func (b *program) makingServer(turn *jobs.Turn, thing string, s *server, request c.LaunchRequest) jobs.Making[c.Instance] {
@@ -306,7 +247,8 @@ func (b *program) look(ctx context.Context, turn *jobs.Turn, thing string, s *se
 	if s.Online || !diedInPool(i.StateReason) {
 		return jobs.Fail("the %s %s is %s: %s", thing, i.ID, i.State, orUnknown(i.StateReason)), nil
 	}
-	return b.nextPool(ctx, turn, thing, s, i.StateReason)
+	_, move, err := b.nextPool(ctx, turn, thing, s, refusal{reason: i.StateReason, begun: turn.Now()})
+	return move, err
 }
 
 // diedInPool: the pool, not the request, is why an accepted launch died.

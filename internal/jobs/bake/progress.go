@@ -56,9 +56,9 @@ type server struct {
 	Type   string `json:"type,omitempty"`
 	Subnet string `json:"subnet,omitempty"`
 	Spot   bool   `json:"spot,omitempty"`
-	// Pool is the one that is tried, and Rounds how often all were tried in vain.
-	Pool   int `json:"pool,omitempty"`
-	Rounds int `json:"rounds,omitempty"`
+	// Pool is the one that is tried, and Refused why the last one gave no server.
+	Pool    int    `json:"pool,omitempty"`
+	Refused string `json:"refused,omitempty"`
 	// Since is when it was launched, Looked when EC2 was last asked for it.
 	Since   time.Time         `json:"since,omitzero"`
 	Looked  time.Time         `json:"looked,omitzero"`

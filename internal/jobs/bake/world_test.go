@@ -14,6 +14,7 @@ import (
 
 	"github.com/stampmill/stampmill/internal/jobs"
 	"github.com/stampmill/stampmill/internal/jobs/bake"
+	"github.com/stampmill/stampmill/internal/jobs/capacity/capacitytest"
 	c "github.com/stampmill/stampmill/internal/jobs/cloud"
 	l "github.com/stampmill/stampmill/internal/jobs/ledger"
 )
@@ -46,6 +47,8 @@ type world struct {
 	ran map[string]int
 	// full are the instance types without capacity.
 	full map[string]bool
+	// refused remembers pools without capacity.
+	refused capacitytest.Memory
 	// lag is after what time a Describe shows what was made.
 	lag time.Duration
 	// on is called at the call of that name, before its effect.
@@ -145,7 +148,7 @@ func (w *world) engine() *jobs.Engine {
 	kind := bake.New(bake.Config{
 		EC2:     func(t jobs.Target) bake.EC2 { return w.region(t.Region) },
 		SSM:     func(t jobs.Target) bake.SSM { return w.region(t.Region) },
-		Catalog: w, Files: w, Callback: w, Region: home,
+		Catalog: w, Capacity: &w.refused, Files: w, Callback: w, Region: home,
 	})
 	return jobs.NewEngine(jobs.EngineConfig{Store: w, Families: w, Sender: w, Kinds: jobs.NewKinds(kind), Installation: "test", Log: quiet})
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/stampmill/stampmill/internal/jobs"
+	"github.com/stampmill/stampmill/internal/jobs/capacity"
 	"github.com/stampmill/stampmill/internal/jobs/cloud"
 	"github.com/stampmill/stampmill/internal/jobs/launch/ordinals"
 	"github.com/stampmill/stampmill/internal/jobs/ledger"
@@ -84,8 +85,8 @@ type batch struct {
 type batchProgress struct {
 	Run      int          `json:"run"`
 	Launched ordinals.Set `json:"launched,omitzero"`
-	Rung     int          `json:"rung,omitempty"`    // of the batch's turned ladder
-	Retries  int          `json:"retries,omitempty"` // of this rung
+	Left     ordinals.Set `json:"left,omitzero"`     // rungs of the batch's ladder that gave all that they had
+	Retries  int          `json:"retries,omitempty"` // of the rung that is asked now
 	Attempts int          `json:"attempts,omitempty"`
 	Attempt  *attempt     `json:"attempt,omitempty"` // under way
 	Shortage string       `json:"shortage,omitempty"`
@@ -94,6 +95,7 @@ type batchProgress struct {
 // attempt is one call, saved before it is made.
 type attempt struct {
 	Rung     Rung         `json:"rung"`
+	Index    int          `json:"index,omitempty"` // of the rung in the batch's ladder
 	Ordinals ordinals.Set `json:"ordinals"`
 	// UserData is the digest of the user data, and Key where it lies if it cannot be made again from the description alone.
 	UserData string `json:"userData,omitempty"`
@@ -145,16 +147,15 @@ func (b *batch) launch(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) 
 		if turn.Job.Cancel == turn.Job.Run {
 			return jobs.Wait(time.Second, "its cancellation"), nil
 		}
-		if b.progress.Attempt == nil {
-			if b.progress.Rung >= len(ladder) {
-				turn.Note("no place is left to ask for %s", b.missing())
-				return jobs.Done(), nil
-			}
-			if err := b.begin(ctx, turn, stamp, ladder[b.progress.Rung]); err != nil {
-				return jobs.Move{}, err
-			}
+		known, move, err := b.choose(ctx, turn, stamp, ladder)
+		switch {
+		case err != nil || move.IsWait():
+			return move, err
+		case b.progress.Attempt == nil:
+			turn.Note("no place is left to ask for %s", b.missing())
+			return jobs.Done(), nil
 		}
-		if err := b.try(ctx, turn, stamp); err != nil {
+		if err := b.try(ctx, turn, stamp, known); err != nil {
 			return jobs.Move{}, err
 		}
 	}
@@ -162,8 +163,8 @@ func (b *batch) launch(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) 
 }
 
 // begin saves an attempt, the first included: everything that it will ask for.
-func (b *batch) begin(ctx context.Context, turn *jobs.Turn, stamp Stamp, rung Rung) error {
-	b.progress.Attempt = &attempt{Rung: rung, Ordinals: b.missing()}
+func (b *batch) begin(ctx context.Context, turn *jobs.Turn, stamp Stamp, rung Rung, index int) error {
+	b.progress.Attempt = &attempt{Rung: rung, Index: index, Ordinals: b.missing()}
 	if err := b.prepareUserData(ctx, turn, stamp); err != nil {
 		b.progress.Attempt = nil
 		return err
@@ -175,8 +176,8 @@ func (b *batch) begin(ctx context.Context, turn *jobs.Turn, stamp Stamp, rung Ru
 }
 
 // try carries the attempt's call out and takes in what it gave.
-func (b *batch) try(ctx context.Context, turn *jobs.Turn, stamp Stamp) error {
-	a := b.progress.Attempt
+func (b *batch) try(ctx context.Context, turn *jobs.Turn, stamp Stamp, known capacity.Refusal) error {
+	a, begun := b.progress.Attempt, turn.Now()
 	data, err := b.userData(ctx, stamp)
 	if err != nil {
 		return err
@@ -192,10 +193,16 @@ func (b *batch) try(ctx context.Context, turn *jobs.Turn, stamp Stamp) error {
 	}
 	switch {
 	case err == nil:
+		if err := b.remember(ctx, turn, stamp, known, begun, len(instances) == a.Ordinals.Len()); err != nil {
+			return err
+		}
 		return b.record(ctx, turn, stamp, instances, "")
 	case jobs.IsClass(err, jobs.Mismatch, jobs.NewAttempt):
 		return b.adopt(ctx, turn, stamp, err)
 	case jobs.IsClass(err, jobs.NextPool):
+		if err := b.remember(ctx, turn, stamp, known, begun, false); err != nil {
+			return err
+		}
 		b.leave(turn, err.Error())
 		return turn.Save(ctx)
 	}
@@ -206,8 +213,8 @@ func (b *batch) try(ctx context.Context, turn *jobs.Turn, stamp Stamp) error {
 func (b *batch) leave(turn *jobs.Turn, why string) {
 	turn.Note("%s: %s", b.progress.Attempt.Rung, why)
 	b.progress.Shortage = fmt.Sprintf("%s: %s", b.progress.Attempt.Rung, why)
+	b.progress.Left = b.progress.Left.Plus(ordinals.Of(b.progress.Attempt.Index))
 	b.progress.Attempt = nil
-	b.progress.Rung++
 	b.progress.Retries = 0
 }
 

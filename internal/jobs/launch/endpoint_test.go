@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 
+	awscapacity "github.com/stampmill/stampmill/internal/aws/capacity"
 	"github.com/stampmill/stampmill/internal/aws/clients"
 	awsec2 "github.com/stampmill/stampmill/internal/aws/ec2"
 	awselbv2 "github.com/stampmill/stampmill/internal/aws/elbv2"
@@ -82,7 +83,7 @@ func newEndpoint(t *testing.T) *endpoint {
 		TargetGroups: func(target jobs.Target) launch.TargetGroups { return groups.For(target) },
 		Parameters:   func(target jobs.Target) launch.Parameters { return agents.For(target) },
 		Commands:     func(target jobs.Target) launch.Commands { return agents.For(target) },
-		Ledger:       e.ledger, Files: awss3.New(all, jobs.Target{}, "test-bucket"), Region: region,
+		Ledger:       e.ledger, Capacity: awscapacity.New(own.DynamoDB, setup.JobsTable("test")), Files: awss3.New(all, jobs.Target{}, "test-bucket"), Region: region,
 	}
 	ends := terminate.Config{
 		EC2:          func(target jobs.Target) terminate.Servers { return servers.For(target) },

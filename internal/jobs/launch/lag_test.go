@@ -73,7 +73,7 @@ func TestAnAttemptIsSavedBeforeItsCall(t *testing.T) {
 			EC2:          func(jobs.Target) launch.EC2 { return watched{w, look} },
 			TargetGroups: func(jobs.Target) launch.TargetGroups { return w },
 			Parameters:   func(jobs.Target) launch.Parameters { return w },
-			Ledger:       w, Files: w, Callback: w, Region: "eu-west-1",
+			Capacity:     w.Refusals(), Ledger: w, Files: w, Callback: w, Region: "eu-west-1",
 		}
 		w.Kinds = jobs.NewKinds(launch.New(config), launch.NewBatch(config))
 		w.Capacity["subnet-a"], w.Capacity["subnet-b"] = 11, 9

@@ -15,6 +15,7 @@ import (
 	"fmt"
 
 	"github.com/stampmill/stampmill/internal/jobs"
+	"github.com/stampmill/stampmill/internal/jobs/capacity"
 	"github.com/stampmill/stampmill/internal/jobs/notify"
 	"github.com/stampmill/stampmill/internal/jobs/spec"
 )
@@ -26,8 +27,10 @@ type Config struct {
 	Parameters   func(jobs.Target) Parameters
 	Commands     func(jobs.Target) Commands
 	Ledger       Ledger
-	Files        Files
-	Callback     notify.Callback
+	// Capacity remembers pools without capacity.
+	Capacity capacity.Memory
+	Files    Files
+	Callback notify.Callback
 	// Region is the worker's own, for targets that name none.
 	Region string
 	// Pace divides the first wait for servers to run; 1 if zero. It is for endpoints that run faster than AWS.

@@ -157,6 +157,9 @@ func (l *launch) bury(ctx context.Context, turn *jobs.Turn, dead []death) error 
 		return nil
 	}
 	set := deaths(dead)
+	if err := l.rememberDeaths(ctx, turn, dead); err != nil {
+		return err
+	}
 	if err := l.Ledger.DeleteServers(ctx, turn.Guard(), l.fleet(), set.List()); err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@ func newWorld(t *testing.T) *launchtest.World {
 	launches := launch.Config{
 		EC2:          func(jobs.Target) launch.EC2 { return w },
 		TargetGroups: func(jobs.Target) launch.TargetGroups { return w },
-		Ledger:       w, Files: w, Callback: w, Region: "eu-west-1",
+		Capacity:     w.Refusals(), Ledger: w, Files: w, Callback: w, Region: "eu-west-1",
 	}
 	w.Kinds = jobs.NewKinds(launch.New(launches), launch.NewBatch(launches), terminate.New(terminate.Config{
 		EC2:          func(jobs.Target) terminate.Servers { return w },

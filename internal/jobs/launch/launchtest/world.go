@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/stampmill/stampmill/internal/jobs"
+	"github.com/stampmill/stampmill/internal/jobs/capacity/capacitytest"
 	"github.com/stampmill/stampmill/internal/jobs/cloud"
 	"github.com/stampmill/stampmill/internal/jobs/ledger"
 )
@@ -34,6 +35,8 @@ type World struct {
 	Throttle int
 	Deaths   int
 	Sick     map[int]bool
+	// Refused remembers pools without capacity.
+	Refused capacitytest.Memory
 	// Lag is after what time EC2 shows an instance, if that is more than PropagationTime.
 	Lag time.Duration
 	// Changed makes EC2 take every repetition under a token for one with other parameters.
