@@ -93,7 +93,7 @@ func (a *App) Installation(ctx context.Context) (setup.Installation, error) {
 		return setup.Installation{}, err
 	}
 	own := a.Clients.For(jobs.Target{})
-	return setup.Installation{Prefix: a.Common.Prefix, Bucket: a.Bucket, Region: own.Region, SQS: a.SQS(), DynamoDB: a.DynamoDB(), S3: own.S3}, nil
+	return setup.Installation{Prefix: a.Common.Prefix, Bucket: a.Bucket, Region: own.Region, SQS: a.SQS(), DynamoDB: a.DynamoDB(), S3: own.S3, Events: own.Events}, nil
 }
 
 // DynamoDB is the client of the jobs table. Its own retries are harmless: every write is conditional and sets absolute values.

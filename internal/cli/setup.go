@@ -9,8 +9,9 @@ import (
 )
 
 func (c *command) setup() *cobra.Command {
-	return &cobra.Command{
-		Use: "setup", Short: "Make the queues, tables and bucket, where CloudFormation is not wanted",
+	var noEvents bool
+	cmd := &cobra.Command{
+		Use: "setup", Short: "Make the queues, tables, bucket and event rules, where CloudFormation is not wanted",
 		Long: "Makes what is missing of the installation; running it again changes nothing. deploy/cloudformation does the same, and the IAM policies too.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -21,6 +22,9 @@ func (c *command) setup() *cobra.Command {
 			in, err := app.Build(options).Installation(cmd.Context())
 			if err != nil {
 				return err
+			}
+			if noEvents {
+				in.Events = nil
 			}
 			type made struct {
 				Thing string `json:"thing"`
@@ -43,4 +47,6 @@ func (c *command) setup() *cobra.Command {
 			})
 		},
 	}
+	cmd.Flags().BoolVar(&noEvents, "no-events", false, "make no EventBridge rules: the workers poll")
+	return cmd
 }

@@ -18,7 +18,7 @@ import (
 //	GET    /_localaws/inspect   everything that the services hold that can be inspected, as it truly is
 //	GET    /_localaws/calls     calls, errors and throttled answers by action; DELETE resets them
 //	GET    /_localaws/faults    the fault rules; POST adds one (see Rule); DELETE removes all
-//	GET    /_localaws/events    the queues that get events; POST adds one (see EventTarget); DELETE removes all
+//	GET    /_localaws/events    EventBridge's rules; POST makes a queue a target (see EventTarget); DELETE removes all rules
 //	POST   /_localaws/NAME      what a service offers under that name (see api.Controls), such as capacity
 const controlPath = "/_localaws/"
 
@@ -63,11 +63,11 @@ func (s *Server) control(w http.ResponseWriter, hr *http.Request, name string, b
 	case "DELETE faults":
 		s.ClearFaults()
 	case "GET events":
-		result = s.events.list()
+		result = s.events.Rules()
 	case "POST events":
 		err = s.postEventTarget(body)
 	case "DELETE events":
-		s.events.clear()
+		s.events.Clear()
 		err = s.store.Flush()
 	default:
 		if hr.Method != http.MethodPost {

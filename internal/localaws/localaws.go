@@ -20,6 +20,7 @@ import (
 
 	"github.com/stampmill/stampmill/internal/localaws/api"
 	"github.com/stampmill/stampmill/internal/localaws/ec2"
+	"github.com/stampmill/stampmill/internal/localaws/eventbridge"
 	"github.com/stampmill/stampmill/internal/localaws/machine"
 	"github.com/stampmill/stampmill/internal/localaws/record"
 	"github.com/stampmill/stampmill/internal/localaws/sqs"
@@ -46,6 +47,8 @@ type Config struct {
 	EC2 ec2.Options
 	// Machines changes how the servers behave.
 	Machines []machine.HostOption
+	// LoseEvent is asked for each event whether it gets lost; nil: none does. It may be called concurrently.
+	LoseEvent func(api.Event) bool
 	// Intercept is asked before each call for the fault to put around it. It may be called concurrently.
 	Intercept func(*api.Request) Fault
 	// Log receives what the endpoint cannot tell its callers; nil is slog.Default().
@@ -62,7 +65,7 @@ type Server struct {
 	order    []api.Service
 	calls    calls
 	faults   faultRules
-	events   *events
+	events   *eventbridge.Service
 	recorder *record.Recorder
 
 	closing context.Context

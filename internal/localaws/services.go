@@ -9,6 +9,7 @@ import (
 	"github.com/stampmill/stampmill/internal/localaws/dynamodb"
 	"github.com/stampmill/stampmill/internal/localaws/ec2"
 	"github.com/stampmill/stampmill/internal/localaws/elbv2"
+	"github.com/stampmill/stampmill/internal/localaws/eventbridge"
 	"github.com/stampmill/stampmill/internal/localaws/machine"
 	"github.com/stampmill/stampmill/internal/localaws/s3"
 	"github.com/stampmill/stampmill/internal/localaws/secretsmanager"
@@ -23,10 +24,10 @@ func (s *Server) newServices() ([]api.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.events, err = newEvents(s.env, queues); err != nil {
+	if s.events, err = eventbridge.New(s.env, queues, s.config.LoseEvent); err != nil {
 		return nil, err
 	}
-	s.env.Emit = s.events.emit
+	s.env.Emit = s.events.Emit
 	tables, err := dynamodb.New(s.env)
 	if err != nil {
 		return nil, err
@@ -60,7 +61,7 @@ func (s *Server) newServices() ([]api.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []api.Service{queues, tables, objects, secrets, tokens, servers, commands, balancers}, nil
+	return []api.Service{queues, s.events, tables, objects, secrets, tokens, servers, commands, balancers}, nil
 }
 
 // parameter asks SSM for a parameter's value, for image ids of the form resolve:ssm:NAME.

@@ -6,19 +6,11 @@ import (
 	"time"
 
 	"github.com/stampmill/stampmill/internal/jobs"
-	"github.com/stampmill/stampmill/internal/rig"
 )
-
-// eventful is the plain bake, told of by events.
-func eventful() rig.Story {
-	story := plainBake()
-	story.Config.Events = true
-	return story
-}
 
 func TestABakeGoesOnWithinTwoSecondsOfItsAMI(t *testing.T) {
 	t.Parallel()
-	story := eventful()
+	story := plainBake()
 	installed(t, story.Config, func(b *bubble) {
 		b.worker(nil)
 		job := b.ends(b.submit("k", story.Spec), jobs.Succeeded)
@@ -42,7 +34,9 @@ func told(job *jobs.Job, text string) time.Time {
 	return time.Time{}
 }
 
-func TestABakeToldOfByEventsSurvivesADeathAtEveryCall(t *testing.T) {
+func TestABakeThatHearsOfNothingSurvivesADeathAtEveryCall(t *testing.T) {
 	t.Parallel()
-	everyDeath(t, eventful())
+	story := plainBake()
+	story.Config.NoEvents = true
+	everyCall(t, story, 3, deaths...)
 }

@@ -16,7 +16,6 @@ import (
 
 	"github.com/stampmill/stampmill/internal/app"
 	"github.com/stampmill/stampmill/internal/aws/clients"
-	"github.com/stampmill/stampmill/internal/aws/queue"
 	"github.com/stampmill/stampmill/internal/cli"
 	"github.com/stampmill/stampmill/internal/config"
 	"github.com/stampmill/stampmill/internal/jobs"
@@ -38,8 +37,8 @@ type Config struct {
 	// Callback posts completion callbacks; nil posts none.
 	Callback notify.Callback
 	Log      *slog.Logger
-	// Events lets the endpoint's events of every region reach the wake queue, as rules of EventBridge would.
-	Events bool
+	// NoEvents sets the installation up without EventBridge's rules.
+	NoEvents bool
 }
 
 // Rig is a running installation.
@@ -70,24 +69,19 @@ func New(c Config) (*Rig, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	in, err := app.Build(options).Installation(ctx)
+	if c.NoEvents {
+		in.Events = nil
+	}
 	if err == nil {
 		err = in.Make(ctx)
 	}
 	if err == nil {
 		r.User, err = app.Open(ctx, options)
 	}
-	if err == nil && c.Events {
-		err = r.SendEvents()
-	}
 	if err != nil {
 		return nil, errors.Join(err, endpoint.Close())
 	}
 	return r, nil
-}
-
-// SendEvents makes the wake queue a target of all that deploy/cloudformation's rules send.
-func (r *Rig) SendEvents() error {
-	return r.Endpoint.SendEvents(localaws.EventTarget{Region: Region, Queue: queue.Name("stampmill", jobs.LaneWake)})
 }
 
 func (r *Rig) options(transport http.RoundTripper, key string) (app.Options, error) {

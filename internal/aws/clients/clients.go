@@ -23,6 +23,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
@@ -78,6 +79,7 @@ type Regional struct {
 	DynamoDB *dynamodb.Client
 	EC2      *ec2.Client
 	ELBv2    *elasticloadbalancingv2.Client
+	Events   *eventbridge.Client
 	S3       *s3.Client
 	SQS      *sqs.Client
 	SSM      *ssm.Client
@@ -157,6 +159,7 @@ func (c *Clients) For(target jobs.Target) *Regional {
 		DynamoDB: dynamodb.NewFromConfig(cfg),
 		EC2:      ec2.NewFromConfig(cfg),
 		ELBv2:    elasticloadbalancingv2.NewFromConfig(cfg),
+		Events:   eventbridge.NewFromConfig(cfg),
 		S3: s3.NewFromConfig(cfg, func(o *s3.Options) {
 			o.UsePathStyle = c.endpoint
 			o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired

@@ -1,5 +1,5 @@
-// Package setup makes what an installation consists of: four queues and the dead letters, two tables, a bucket. It is the
-// same set that the CloudFormation template makes, for accounts where that is not wanted. Making it again changes nothing.
+// Package setup makes what an installation consists of: four queues and the dead letters, two tables, a bucket,
+// and the rules by which events wake jobs. It is the same set that the CloudFormation template makes, for accounts where that is not wanted. Making it again changes nothing.
 package setup
 
 import (

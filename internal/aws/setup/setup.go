@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	ddb "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -23,6 +24,8 @@ type Installation struct {
 	SQS                    *sqs.Client
 	DynamoDB               *dynamodb.Client
 	S3                     *s3.Client
+	// Events is EventBridge; nil: no rules are made, and the workers poll.
+	Events *eventbridge.Client
 	// Tell is called for each thing with what was found or made. It may be nil.
 	Tell func(thing, name string, made bool)
 }
@@ -45,6 +48,12 @@ func (in Installation) Make(ctx context.Context) error {
 	}
 	if err := in.makeBucket(ctx); err != nil {
 		return fmt.Errorf("set up bucket %s: %w", in.Bucket, err)
+	}
+	if in.Events == nil {
+		return nil
+	}
+	if err := in.makeRules(ctx, arns); err != nil {
+		return fmt.Errorf("%w\nall else is set up, and works without: the workers poll (stampmill setup --no-events leaves the rules out)", err)
 	}
 	return nil
 }

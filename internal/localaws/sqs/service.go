@@ -125,6 +125,16 @@ func (s *Service) Send(account, region, name, body string) bool {
 	return true
 }
 
+// Policy is a queue's resource policy; empty: it has none, or there is no such queue.
+func (s *Service) Policy(account, region, name string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if q := s.queues[account+"/"+region+"/"+name]; q != nil {
+		return q.Attributes["Policy"]
+	}
+	return ""
+}
+
 // ServeAWS answers one call.
 func (s *Service) ServeAWS(w http.ResponseWriter, r *api.Request) {
 	action, ok := actions[r.Action]
