@@ -88,13 +88,16 @@ func (s *Service) take(c *call, name string, size bucketSize, tokens float64) er
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	level := b.at(c.Account+"/"+c.Region+"/"+name, size, c.now)
-	if level.level < tokens {
+	if level.level < tokens-tiny {
 		b.throttled++
 		return &api.Error{Code: "RequestLimitExceeded", Message: "Request limit exceeded.", Status: http.StatusServiceUnavailable}
 	}
-	level.level -= tokens
+	level.level = max(level.level-tokens, 0)
 	return nil
 }
+
+// tiny is less than any token: sums of refills are exact to that.
+const tiny = 1e-6
 
 // at is the bucket as it is at the instant; a new one is full. It needs the lock.
 func (b *buckets) at(key string, size bucketSize, now time.Time) *bucket {
