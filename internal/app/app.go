@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
+	"github.com/stampmill/stampmill/internal/aws/budgets"
 	"github.com/stampmill/stampmill/internal/aws/capacity"
 	"github.com/stampmill/stampmill/internal/aws/clients"
 	"github.com/stampmill/stampmill/internal/aws/ec2"
@@ -28,6 +29,7 @@ import (
 	"github.com/stampmill/stampmill/internal/config"
 	"github.com/stampmill/stampmill/internal/jobs"
 	"github.com/stampmill/stampmill/internal/jobs/bake"
+	"github.com/stampmill/stampmill/internal/jobs/budget"
 	"github.com/stampmill/stampmill/internal/jobs/launch"
 	"github.com/stampmill/stampmill/internal/jobs/notify"
 	"github.com/stampmill/stampmill/internal/jobs/ping"
@@ -45,6 +47,8 @@ type Options struct {
 	Callback notify.Callback
 	// Clock is the worker's clock; nil: time.Now.
 	Clock func() time.Time
+	// Limits are what EC2 calls may take of the account's budgets; nil: they go at once, for the command line.
+	Limits *budget.Limits
 	// Pace divides the first waits for what takes AWS minutes; 0 is 1.
 	Pace float64
 }
@@ -65,6 +69,8 @@ type App struct {
 	SSM      *ssm.Service
 	ELBv2    *elbv2.Service
 	Kinds    jobs.Kinds
+	// Budgets are nil without Limits.
+	Budgets *budgets.Budgets
 }
 
 // Open opens the installation that the environment names. It fails with a hint where there is none.
@@ -134,9 +140,18 @@ func (a *App) Wire() {
 	a.Ledger = ledger.New(a.Clients, prefix)
 	a.Capacity = capacity.New(a.DynamoDB(), setup.JobsTable(prefix))
 	a.Files = s3.New(a.Clients, jobs.Target{}, a.Bucket)
-	a.EC2, a.SSM, a.ELBv2 = ec2.New(a.Clients), ssm.New(a.Clients), elbv2.New(a.Clients)
+	a.EC2, a.SSM, a.ELBv2 = ec2.New(a.Clients, a.guard()), ssm.New(a.Clients), elbv2.New(a.Clients)
 	a.Estate = estate.New(a.EC2, a.Ledger, a.Common.Installation)
 	a.Kinds = a.KindsOver(a.Files)
+}
+
+// guard makes the budgets, if there are limits.
+func (a *App) guard() ec2.Guard {
+	if a.Limits == nil {
+		return nil
+	}
+	a.Budgets = budgets.New(budgets.Config{API: a.DynamoDB(), Table: setup.JobsTable(a.Common.Prefix), Limits: *a.Limits, Clock: a.Clock})
+	return a.Budgets.Guard
 }
 
 // Files is what the kinds do with the installation's bucket.
@@ -174,7 +189,11 @@ func (a *App) KindsOver(files Files) jobs.Kinds {
 // Engine makes the engine that carries deliveries.
 func (a *App) Engine(times jobs.Times, retention time.Duration, log *slog.Logger) *jobs.Engine {
 	times.Clock = a.Clock
-	return jobs.NewEngine(jobs.EngineConfig{Store: a.Store, Families: a.Store, Sender: a.Queue, Kinds: a.Kinds,
+	config := jobs.EngineConfig{Store: a.Store, Families: a.Store, Sender: a.Queue, Kinds: a.Kinds,
 		Awaits: a.Store, Account: a.Queue.Account(), Region: a.Clients.Region(),
-		Installation: a.Common.Installation, Times: times, Retention: retention, Log: log})
+		Installation: a.Common.Installation, Times: times, Retention: retention, Log: log}
+	if a.Budgets != nil {
+		config.Budgets = a.Budgets
+	}
+	return jobs.NewEngine(config)
 }

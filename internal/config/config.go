@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/caarlos0/env/v11"
+
+	"github.com/stampmill/stampmill/internal/jobs/budget"
 )
 
 // Prefix begins every variable.
@@ -37,6 +39,8 @@ type Worker struct {
 	Retention      time.Duration `env:"RETENTION" envDefault:"720h" doc:"how long finished jobs are kept; longer than queue plus dead letters keep messages (18 days)"`
 	Targets        []string      `env:"TARGETS" doc:"further accounts and regions that the reaper looks at, as REGION or ROLE_ARN@REGION, separated by commas"`
 	Pace           float64       `env:"PACE" envDefault:"1" doc:"divides the first waits for what takes AWS minutes, and the time for which lost calls are looked for; for endpoints that run faster than AWS"`
+	Headroom       Percent       `env:"HEADROOM" envDefault:"10%" doc:"share of EC2's limits that is left to others who use the account"`
+	Limits         []string      `env:"LIMITS" doc:"own EC2 limits where AWS raised them, as ACTION=SIZE/REFILL or ACTION:resources=SIZE/REFILL, with REGION/ before it if it holds there only, separated by commas"`
 	Health         string        `env:"HEALTH" envDefault:"127.0.0.1:8088" doc:"address of the health endpoint (/live, /ready); empty for none; port 0 picks one"`
 	LogLevel       string        `env:"LOG_LEVEL" envDefault:"info" doc:"debug, info, warn or error"`
 	LogFormat      string        `env:"LOG_FORMAT" envDefault:"json" doc:"json or text"`
@@ -107,7 +111,15 @@ func (c *Worker) check() error {
 	case c.ReapGrace < 5*time.Second:
 		return wrong("REAP_GRACE", c.ReapGrace.String(), "at least 5s")
 	}
+	if _, err := c.Budget(); err != nil {
+		return fmt.Errorf("configuration: %sLIMITS: %w", Prefix, err)
+	}
 	return nil
+}
+
+// Budget is what the worker may take of EC2's limits.
+func (c *Worker) Budget() (budget.Limits, error) {
+	return budget.ParseLimits(c.Limits, c.Headroom.Share())
 }
 
 func wrong(name, value, expected string) error {

@@ -19,6 +19,8 @@ type EngineConfig struct {
 	Awaits Awaits
 	// Account and Region are the worker's own, where jobs work that name no others. Without the account no event is awaited.
 	Account, Region string
+	// Budgets takes back what jobs don't use; nil where calls have no budgets.
+	Budgets Budgets
 	// Installation names this Stampmill among others in the same account.
 	Installation string
 	// Times default to the design's: lease 60 s, visibility 90 s, heartbeat 20 s, skew 5 s.
@@ -151,7 +153,7 @@ func (e *Engine) carry(ctx context.Context, d *Delivery, m *Message, job *Job) O
 	if d.Claimed != nil {
 		d.Claimed(hold)
 	}
-	ctx = withHold(ctx, hold)
+	ctx = withBooking(withHold(ctx, hold), job)
 	log := e.Log.With("job", job.ID, "run", job.Run)
 	log.Debug("claimed", "step", job.Step, "fence", job.Fence, "delivery", job.Delivery)
 	if job.Claims > SoloClaims && d.Alone != nil {

@@ -34,6 +34,8 @@ const (
 	NotFound Class = "not-found"
 	// Duplicate: a thing with this name is there already.
 	Duplicate Class = "duplicate"
+	// InLine: the call was not made, since its budget has no token for it before Until.
+	InLine Class = "in-line"
 )
 
 // Error is an error with what a person needs to act: the operation, the thing and a hint.
@@ -51,7 +53,9 @@ type Error struct {
 	Hint string
 	// Ambiguous: the call may have taken effect all the same (time-out, dropped connection, 5xx).
 	Ambiguous bool
-	Err       error
+	// Until is when a call of class InLine may be made.
+	Until time.Time
+	Err   error
 }
 
 func (e *Error) Error() string {

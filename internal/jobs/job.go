@@ -128,6 +128,8 @@ type Job struct {
 	Wait      *Waiting
 	// Awaits are the keys of the things whose events end the wait early.
 	Awaits []string
+	// Grants are its places in the lines of budgets.
+	Grants []Grant
 	Fan    *Fan
 	// Fans counts the fan-outs of the run.
 	Fans    int
@@ -176,7 +178,7 @@ func (j *Job) StartOver() {
 	j.Phase, j.Step, j.Attempts, j.Data, j.Result = Forward, "", nil, nil, nil
 	j.Cancel, j.Failure, j.End, j.Lost = 0, "", "", time.Time{}
 	j.Error, j.Errors, j.ErrorSince, j.StepSince = "", 0, time.Time{}, time.Now()
-	j.Wait, j.Awaits, j.Fan, j.Fans, j.Warnings = nil, nil, nil, 0, nil
+	j.Wait, j.Awaits, j.Fan, j.Fans, j.Warnings, j.Grants = nil, nil, nil, 0, nil, nil
 	j.Ended, j.Expires, j.Rescues = time.Time{}, time.Time{}, 0
 }
 

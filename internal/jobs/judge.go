@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"strings"
@@ -14,6 +15,9 @@ const UndoLimit = 24 * time.Hour
 // judge turns a step's error into a move by its class.
 func (s *stint) judge(err error) Move {
 	job, now := s.turn.Job, s.turn.Now()
+	if e, ok := errors.AsType[*Error](err); ok && e.Class == InLine {
+		return s.waitTurn(e) // no error: it neither counts nor ends an undo
+	}
 	text := clipTo(err.Error(), 1000)
 	if job.Errors == 0 {
 		job.ErrorSince = now

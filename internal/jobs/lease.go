@@ -74,6 +74,11 @@ func withHold(ctx context.Context, h *Hold) context.Context {
 	return context.WithValue(ctx, holdKey{}, h)
 }
 
+// WithoutClaim is ctx for a call that is made for several jobs: no single one's lease bounds it.
+func WithoutClaim(ctx context.Context) context.Context {
+	return context.WithValue(ctx, holdKey{}, nil)
+}
+
 // CallContext bounds one AWS call. A worker acts only while its lease outlasts the call's time-out: the time-out is cut to
 // what the lease's length allows, and where too little is left of the lease the call is refused with an error of class
 // Retry. A context without a claim (the CLI, the reaper) gets the time-out only.

@@ -14,6 +14,7 @@ type Move struct {
 	children []Child
 	looks    bool // the end goes to the nearest tick, not to the next one
 	awaits   []Await
+	exact    bool // not rounded up to a common tick
 }
 
 type moveKind int

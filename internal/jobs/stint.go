@@ -18,6 +18,7 @@ type stint struct {
 	turn     *Turn
 	steps    []Step
 	program  Program
+	released []Grant // to be given back once the job is saved without them
 }
 
 // run carries out steps until the job waits or ends, and ends the delivery: send, save, delete.
@@ -30,6 +31,7 @@ func (s *stint) run(ctx context.Context) (Outcome, error) {
 	}
 	if job.Claims > 1 { // a delivery before this one ended without a save: it may have made what nobody recorded
 		job.Lost = now
+		job.Grants = nil // it may have used them
 	}
 	program, err := open(kind, job)
 	if err != nil {
@@ -86,6 +88,7 @@ func (s *stint) beginUndo(end State, reason string) {
 	job.Errors, job.Wait, job.Awaits = 0, nil, nil
 	job.Error = ""
 	s.setStep("")
+	s.release()
 	s.turn.Note("%s: %s", end, reason)
 	s.turn.dirty, s.turn.children, s.steps = true, nil, nil
 	s.event, s.awaited = "", nil
@@ -236,8 +239,11 @@ func (s *stint) endPhase(ctx context.Context) (Outcome, error) {
 func (s *stint) wait(ctx context.Context, move Move) (Outcome, error) {
 	job, now := s.turn.Job, s.turn.Now()
 	s.await(ctx, move)
-	delay := s.engine.trust.stretch(max(move.delay, time.Second), job.Awaits)
-	until := tick(now, delay, s.engine.phase(job.Target), move.looks)
+	until := now.Add(move.delay)
+	if !move.exact {
+		delay := s.engine.trust.stretch(max(move.delay, time.Second), job.Awaits)
+		until = tick(now, delay, s.engine.phase(job.Target), move.looks)
+	}
 	due := until.Sub(now) > MaxDelay
 	if job.Wait == nil || job.Wait.For != clipTo(move.reason, maxText) {
 		s.turn.Note("waits for %s", move.reason)
@@ -280,6 +286,7 @@ func (s *stint) end(ctx context.Context, state State) (Outcome, error) {
 			job.Result = encoded
 		}
 	}
+	s.release()
 	job.State, job.Phase, job.Wait, job.Awaits, job.Fan = state, Forward, nil, nil, nil
 	job.finish(now, s.engine.Retention)
 	s.turn.Note("%s", state)
@@ -312,6 +319,7 @@ func (s *stint) save(ctx context.Context, saving Saving) error {
 	}
 	cancel, err := s.engine.Store.Save(ctx, s.turn.Job, saving)
 	if err == nil {
+		s.giveBack(ctx)
 		s.turn.Job.Cancel = max(cancel, s.turn.Job.Cancel)
 	}
 	return err

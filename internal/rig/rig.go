@@ -100,7 +100,7 @@ func (r *Rig) options(transport http.RoundTripper, key string) (app.Options, err
 func (r *Rig) worker() config.Worker {
 	c := config.Worker{Common: config.Common{Prefix: "stampmill", Installation: "stampmill"}, Slots: 64, Lease: time.Minute,
 		Visibility: 90 * time.Second, Poll: 20 * time.Second, SweepInterval: time.Minute, ReapInterval: 10 * time.Minute,
-		ReapGrace: 30 * time.Minute, Retention: 30 * 24 * time.Hour, Pace: 1}
+		ReapGrace: 30 * time.Minute, Retention: 30 * 24 * time.Hour, Headroom: 10, Pace: 1}
 	if r.Config.Worker != nil {
 		r.Config.Worker(&c)
 	}
@@ -125,6 +125,12 @@ func (r *Rig) Start(line *Line) (*Worker, error) {
 		return nil, err
 	}
 	options.Clock = line.Clock
+	worker := r.worker()
+	limits, err := worker.Budget()
+	if err != nil {
+		return nil, err
+	}
+	options.Limits = &limits
 	ctx, cancel := context.WithCancel(context.Background())
 	w := &Worker{Line: line, cancel: cancel, done: make(chan struct{})}
 	line.died = cancel

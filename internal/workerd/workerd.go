@@ -31,7 +31,11 @@ func Run(ctx context.Context, c config.Worker, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	a, err := app.Open(ctx, app.Options{Common: c.Common, Clients: sdk, Visibility: c.Visibility, Callback: callback, Pace: c.Pace})
+	limits, err := c.Budget()
+	if err != nil {
+		return err
+	}
+	a, err := app.Open(ctx, app.Options{Common: c.Common, Clients: sdk, Visibility: c.Visibility, Callback: callback, Limits: &limits, Pace: c.Pace})
 	if err != nil {
 		return err
 	}

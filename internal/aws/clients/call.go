@@ -19,6 +19,9 @@ type call struct {
 	observe Observer
 }
 
+// CallMiddleware is the name of the middleware that bounds and observes each call, in the step Initialize.
+const CallMiddleware = "StampmillCall"
+
 type timeoutKey struct{}
 
 // WithTimeout gives the calls made with the context another time-out than the default. The lease must outlast it.
@@ -28,7 +31,7 @@ func WithTimeout(ctx context.Context, d time.Duration) context.Context {
 
 // add puts the middleware behind those that name the service and check the parameters, and before all others.
 func (c *call) add(stack *middleware.Stack) error {
-	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("StampmillCall", c.handle), middleware.After)
+	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc(CallMiddleware, c.handle), middleware.After)
 }
 
 func (c *call) handle(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (

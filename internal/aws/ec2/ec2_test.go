@@ -51,7 +51,7 @@ func region(t *testing.T, answer func(q url.Values) (int, string)) (*Region, *en
 	if err != nil {
 		t.Fatal(err)
 	}
-	return New(cs).For(jobs.Target{}), e
+	return New(cs, nil).For(jobs.Target{}), e
 }
 
 func refusal(code, message string) (int, string) {

@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/smithy-go/middleware"
 
 	"github.com/stampmill/stampmill/internal/aws/awserr"
 	"github.com/stampmill/stampmill/internal/aws/batch"
@@ -36,13 +37,17 @@ const (
 // Service gives regions.
 type Service struct {
 	clients *clients.Clients
+	guard   Guard
 	mu      sync.Mutex
 	regions map[jobs.Target]*Region
 }
 
-// New makes the service.
-func New(clients *clients.Clients) *Service {
-	return &Service{clients: clients, regions: map[jobs.Target]*Region{}}
+// Guard gives the middleware that lets an EC2 client's calls wait for their budgets.
+type Guard func(target jobs.Target, region string) func(*middleware.Stack) error
+
+// New makes the service. A nil guard lets every call go at once: for the command line, whose calls are few.
+func New(clients *clients.Clients, guard Guard) *Service {
+	return &Service{clients: clients, guard: guard, regions: map[jobs.Target]*Region{}}
 }
 
 // For is the target's region; the same one for all its callers, so that they share calls.
@@ -52,7 +57,7 @@ func (s *Service) For(target jobs.Target) *Region {
 	defer s.mu.Unlock()
 	r, ok := s.regions[regional.Target]
 	if !ok {
-		r = newRegion(regional)
+		r = newRegion(regional, s.guard)
 		s.regions[regional.Target] = r
 	}
 	return r
@@ -68,8 +73,8 @@ type Region struct {
 	tagged    tagged
 }
 
-func newRegion(regional *clients.Regional) *Region {
-	r := &Region{client: regional.EC2, region: regional.Region}
+func newRegion(regional *clients.Regional, guard Guard) *Region {
+	r := &Region{client: guarded(regional, guard), region: regional.Region}
 	r.instances = batch.New(shared(idsPerCall, filterValues), r.fetchInstances)
 	r.statuses = batch.New(shared(statusesPerCall, statusesPerCall), r.fetchStatuses)
 	r.images = batch.New(shared(filterValues, filterValues), r.fetchImages)
@@ -80,6 +85,15 @@ func newRegion(regional *clients.Regional) *Region {
 // shared are the options of calls that jobs share: of so many ids at most, filled up to along with those that are due.
 func shared(size, along int) batch.Options {
 	return batch.Options{Size: size, Along: along, Fresh: jobs.KnowsNews, Blames: awserr.IsAboutOne}
+}
+
+func guarded(regional *clients.Regional, guard Guard) *ec2.Client {
+	if guard == nil {
+		return regional.EC2
+	}
+	return ec2.New(regional.EC2.Options(), func(o *ec2.Options) {
+		o.APIOptions = append(slices.Clone(o.APIOptions), guard(regional.Target, regional.Region))
+	})
 }
 
 // Name is the region's name.

@@ -49,7 +49,7 @@ func start(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	service := ec2.New(cs)
+	service := ec2.New(cs, nil)
 	w := &world{t: t, region: service.For(jobs.Target{}), ledger: ledger.New(cs, "sm")}
 	w.estate = New(service, w.ledger, "ours")
 	w.tables(cs.For(jobs.Target{}).DynamoDB)

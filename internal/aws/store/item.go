@@ -40,6 +40,7 @@ type document struct {
 	WaitFor    string            `json:"wf,omitempty"`
 	WaitUntil  int64             `json:"wu,omitempty"`
 	WaitDue    bool              `json:"wd,omitempty"`
+	Grants     []jobs.Grant      `json:"g,omitempty"`
 	Fan        *jobs.Fan         `json:"fa,omitempty"`
 	Fans       int               `json:"fs,omitempty"`
 	History    []line            `json:"h,omitempty"`
@@ -69,7 +70,7 @@ func encodeDocument(j *jobs.Job) ([]byte, error) {
 		Run: j.Run, Kind: j.Kind, Name: j.Name, Role: j.Target.Role, Region: j.Target.Region, Key: j.Key, Digest: j.Digest,
 		Labels: j.Labels, Priority: j.Priority, Parent: j.Parent, Phase: j.Phase, Step: j.Step, Attempts: j.Attempts, Data: j.Data,
 		Result: j.Result, Failure: j.Failure, End: j.End, Lost: millis(j.Lost), Error: j.Error, Errors: j.Errors,
-		ErrorSince: millis(j.ErrorSince), StepSince: millis(j.StepSince), Warnings: j.Warnings, Fan: j.Fan, Fans: j.Fans,
+		ErrorSince: millis(j.ErrorSince), StepSince: millis(j.StepSince), Warnings: j.Warnings, Grants: j.Grants, Fan: j.Fan, Fans: j.Fans,
 		Updated: millis(j.Updated), Ended: millis(j.Ended),
 	}
 	if j.Wait != nil {
@@ -128,7 +129,7 @@ func decodeJob(it item) (*jobs.Job, error) {
 		Seq: integer(it, "seq"), Fence: integer(it, "fence"), Lease: moment(integer(it, "lease")), Delivery: str(it, "dlv"),
 		Claims: int(integer(it, "claims")), Cancel: int(integer(it, "cancel")), Failure: d.Failure, End: d.End, Lost: moment(d.Lost),
 		Error: d.Error, Errors: d.Errors, ErrorSince: moment(d.ErrorSince), StepSince: moment(d.StepSince), Warnings: d.Warnings,
-		Fan: d.Fan, Fans: d.Fans, Created: moment(integer(it, "at")), Updated: moment(d.Updated), Ended: moment(d.Ended),
+		Grants: d.Grants, Fan: d.Fan, Fans: d.Fans, Created: moment(integer(it, "at")), Updated: moment(d.Updated), Ended: moment(d.Ended),
 		Rescues: int(integer(it, "rescues")),
 	}
 	if awaits, ok := it["aw"].(*types.AttributeValueMemberSS); ok {

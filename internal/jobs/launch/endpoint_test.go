@@ -77,7 +77,7 @@ func newEndpoint(t *testing.T) *endpoint {
 		t.Fatal(err)
 	}
 	e.ami, _, _ = e.ec2.PublicParameter(region, "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-arm64")
-	servers, groups, agents := awsec2.New(all), awselbv2.New(all), awsssm.New(all)
+	servers, groups, agents := awsec2.New(all, nil), awselbv2.New(all), awsssm.New(all)
 	launches := launch.Config{
 		EC2:          func(target jobs.Target) launch.EC2 { return servers.For(target) },
 		TargetGroups: func(target jobs.Target) launch.TargetGroups { return groups.For(target) },

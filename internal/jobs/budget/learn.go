@@ -1,0 +1,69 @@
+package budget
+
+import "time"
+
+const (
+	// backOff is what a throttle leaves of the rate, leastFactor where that ends.
+	backOff     = 0.7
+	leastFactor = 0.1
+	// once is how long the throttles of calls that were under way together count as one.
+	once = 5 * time.Second
+)
+
+// recovery is how long a rate takes to come back after a throttle: several times what fills the bucket, since what somebody
+// else takes of it shows that late; at least a minute and at most an hour.
+func recovery(r Rate) time.Duration {
+	const fills = 7
+	return min(max(time.Duration(fills*r.Size/r.Refill*float64(time.Second)), time.Minute), time.Hour)
+}
+
+// Throttle takes in that EC2 refused a call though its tokens were there: somebody else takes of them too. The bucket is
+// empty then, and refills slower. All workers' refusals of one moment move it once.
+func (b *Bucket) Throttle(limit Limit, now time.Time, ask Ask) (moved bool) {
+	b.Advance(limit, now)
+	if !b.Throttled.IsZero() && now.Sub(b.Throttled) < once {
+		return false
+	}
+	b.Throttles++
+	b.Throttled = now
+	if b.Resources == nil || ask.Resources == 0 {
+		b.Requests.throttle(limit.Requests, now)
+		return true
+	}
+	// EC2 does not say which of the two was empty. A call for several servers takes more of theirs; requests are
+	// suspected beside them when they are short by our own count.
+	b.Resources.throttle(limit.Resources, now)
+	if ask.Resources <= 1 || b.Requests.Level < limit.Requests.Size/4 {
+		b.Requests.throttle(limit.Requests, now)
+	}
+	return true
+}
+
+func (t *Tokens) throttle(r Rate, now time.Time) {
+	t.Factor = max(t.rate(r, now)/r.Refill*backOff, leastFactor)
+	t.Learned, t.Level = now, 0
+}
+
+// rate is the refill a second at an instant. It recovers slowly first: the bucket is likely to be as contended as it was.
+func (t *Tokens) rate(r Rate, now time.Time) float64 {
+	if t.Factor == 0 {
+		return r.Refill
+	}
+	x := min(float64(max(now.Sub(t.Learned), 0))/float64(recovery(r)), 1)
+	return r.Refill * (t.Factor + (1-t.Factor)*x*x)
+}
+
+// come is how many tokens come between two instants: the rate's integral.
+func (t *Tokens) come(r Rate, from, to time.Time) float64 {
+	seconds := to.Sub(from).Seconds()
+	if t.Factor == 0 || seconds <= 0 {
+		return max(seconds, 0) * r.Refill
+	}
+	span := recovery(r).Seconds()
+	upTo := func(at time.Time) float64 { // since Learned
+		s := max(at.Sub(t.Learned).Seconds(), 0)
+		x := min(s/span, 1)
+		return t.Factor*min(s, span) + (1-t.Factor)*x*x*x/3*span + max(s-span, 0)
+	}
+	return r.Refill * (upTo(to) - upTo(from))
+}
