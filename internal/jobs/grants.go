@@ -21,6 +21,9 @@ type Grant struct {
 	// RequestsEnd and ResourcesEnd are where the place ends in each line.
 	RequestsEnd  float64 `json:"qe,omitempty"`
 	ResourcesEnd float64 `json:"se,omitempty"`
+	// Refused is how often in a row EC2 refused the call though its tokens had come, and After when it is worth the next try.
+	Refused int       `json:"r,omitempty"`
+	After   time.Time `json:"a,omitzero"`
 }
 
 // Place is the grant's, as the budget knows it.

@@ -67,7 +67,9 @@ func TestAThrottledCallWaitsWithoutASlot(t *testing.T) {
 	installed(t, c, func(b *bubble) {
 		b.worker(nil)
 		bake := b.submit("k", plainBake().Spec)
-		b.until(bake, "throttled", time.Minute, func(job *jobs.Job) bool { return strings.Contains(job.Error, "RequestLimitExceeded") })
+		b.until(bake, "throttled", time.Minute, func(job *jobs.Job) bool {
+			return job.Wait != nil && strings.Contains(job.Wait.For, "RequestLimitExceeded")
+		})
 		for range 5 {
 			begun := time.Now()
 			b.ends(b.submit(begun.Format("150405"), "kind: Ping\nname: hello\nspec: {}\n"), jobs.Succeeded)

@@ -108,10 +108,11 @@ type call struct {
 	action    string
 	resources float64
 	looks     bool
+	refused   int // how often in a row EC2 refused it
 }
 
 // admit takes the call's tokens, or says when its turn comes.
-func (b *Budgets) admit(ctx context.Context, c call) error {
+func (b *Budgets) admit(ctx context.Context, c *call) error {
 	k := b.bucket(c.bucket)
 	booking, booked := jobs.BookingOf(ctx)
 	class := budget.Normal
@@ -127,13 +128,16 @@ func (b *Budgets) admit(ctx context.Context, c call) error {
 		return nil
 	}
 	if c.looks || !booked {
-		return b.look(ctx, k, c, class)
+		return b.look(ctx, k, *c, class)
 	}
-	return b.reserve(ctx, k, c, booking)
+	return b.reserve(ctx, k, *c, booking)
 }
 
 // confirm uses the grant if its place is served.
-func (b *Budgets) confirm(ctx context.Context, k *bucket, c call, booking *jobs.Booking, grant jobs.Grant) error {
+func (b *Budgets) confirm(ctx context.Context, k *bucket, c *call, booking *jobs.Booking, grant jobs.Grant) error {
+	if now := b.Clock(); grant.After.After(now) {
+		return inLine(*c, grant.After)
+	}
 	var due, at time.Time
 	err := k.change(ctx, func(state *budget.Bucket, now time.Time) bool {
 		state.Advance(k.limit, now)
@@ -144,8 +148,9 @@ func (b *Budgets) confirm(ctx context.Context, k *bucket, c call, booking *jobs.
 		return err
 	}
 	if due.After(at) {
-		return inLine(c, due)
+		return inLine(*c, due)
 	}
+	c.refused = grant.Refused
 	booking.Use(grant)
 	return nil
 }
@@ -167,8 +172,7 @@ func (b *Budgets) reserve(ctx context.Context, k *bucket, c call, booking *jobs.
 		return err
 	}
 	if due.After(at) {
-		booking.Keep(jobs.Grant{Bucket: c.bucket, Class: place.Class, Requests: place.Requests, Resources: place.Resources,
-			RequestsEnd: place.RequestsEnd, ResourcesEnd: place.ResourcesEnd})
+		booking.Keep(granted(c, place))
 		return inLine(c, due)
 	}
 	k.addBlock(block)
@@ -207,7 +211,7 @@ func (b *Budgets) look(ctx context.Context, k *bucket, c call, class budget.Clas
 }
 
 // refused takes in that EC2 throttled the call. Its job gets a new place, so that it comes back when it is worth it.
-func (b *Budgets) refused(ctx context.Context, c call) error {
+func (b *Budgets) refused(ctx context.Context, c call, cause error) error {
 	k := b.bucket(c.bucket)
 	k.dropBlock()
 	booking, booked := jobs.BookingOf(ctx)
@@ -227,17 +231,34 @@ func (b *Budgets) refused(ctx context.Context, c call) error {
 	}); err != nil || !booked {
 		return nil //nolint:nilerr // the throttle itself is the error that its caller tells
 	}
-	booking.Keep(jobs.Grant{Bucket: c.bucket, Class: place.Class, Requests: place.Requests, Resources: place.Resources,
-		RequestsEnd: place.RequestsEnd, ResourcesEnd: place.ResourcesEnd})
-	return inLine(c, due)
+	grant := granted(c, place)
+	grant.Refused = c.refused + 1
+	grant.After = b.Clock().Add(min(2*time.Second<<min(c.refused, 8), longestBackOff)).UTC()
+	booking.Keep(grant)
+	if grant.After.After(due) {
+		due = grant.After
+	}
+	return &jobs.Error{Class: jobs.InLine, Op: "ec2 " + c.action, Thing: c.bucket, Until: due,
+		Message: inLineText(c) + ": EC2 throttled the last call (" + cause.Error() + ")"}
+}
+
+// longestBackOff is for how long a call that EC2 refuses again and again is left alone.
+const longestBackOff = time.Minute
+
+func granted(c call, place budget.Place) jobs.Grant {
+	return jobs.Grant{Bucket: c.bucket, Class: place.Class, Requests: place.Requests, Resources: place.Resources,
+		RequestsEnd: place.RequestsEnd, ResourcesEnd: place.ResourcesEnd}
 }
 
 // inLine refuses the call until its turn. The text has no number: a job's history tells each wait once.
 func inLine(c call, due time.Time) error {
-	what := "a token"
+	return &jobs.Error{Class: jobs.InLine, Op: "ec2 " + c.action, Thing: c.bucket, Until: due, Message: inLineText(c)}
+}
+
+func inLineText(c call) string {
+	what := ""
 	if c.resources > 0 {
-		what = fmt.Sprintf("tokens for %.0f servers", c.resources)
+		what = fmt.Sprintf(" for %.0f servers", c.resources)
 	}
-	return &jobs.Error{Class: jobs.InLine, Op: "ec2 " + c.action, Thing: c.bucket, Until: due,
-		Message: fmt.Sprintf("its turn at EC2's %s in %s: %s", c.action, strings.TrimPrefix(strings.TrimSuffix(c.bucket, "/"+c.action), Own+"/"), what)}
+	return fmt.Sprintf("its turn at EC2's %s in %s%s", c.action, strings.TrimPrefix(strings.TrimSuffix(c.bucket, "/"+c.action), Own+"/"), what)
 }

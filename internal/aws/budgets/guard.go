@@ -22,12 +22,12 @@ func (b *Budgets) Guard(target jobs.Target, region string) func(*middleware.Stac
 			action := awsmiddleware.GetOperationName(ctx)
 			c := asks(action, in.Parameters)
 			c.bucket = Name(target, region, c.action)
-			if err := b.admit(ctx, c); err != nil {
+			if err := b.admit(ctx, &c); err != nil {
 				return out, metadata, err
 			}
 			out, metadata, err = next.HandleInitialize(ctx, in)
-			if err != nil && awserr.IsThrottle(awserr.From(err, "")) {
-				if later := b.refused(ctx, c); later != nil {
+			if known := awserr.From(err, ""); awserr.IsThrottle(known) {
+				if later := b.refused(ctx, c, known); later != nil {
 					err = later
 				}
 			}
