@@ -42,6 +42,9 @@ func FuzzMessages(f *testing.F) {
 		`{"schema":1,"type":"cancel","job":"ping-web-abcdefghijklmnop","run":1}`, `{"schema":1,"type":"retry","job":"ping-web-abcdefghijklmnop","run":9223372036854775807}`,
 		`{"schema":1,"type":"nudge","job":"ping-web-abcdefghijklmnop"}`, `{"schema":2,"type":"dance"}`, `{"schema":1,"type":"dance"}`, anEvent,
 		`{"Schema":1,"TYPE":"submit","kind":"Ping","name":"web","key":"child-r1-f1-0","parent":{"id":"launch-a-b","incarnation":"child","run":1,"fan":1,"index":0,"of":1}}`,
+		imageEvent(awaitedAMI, "available"), imageEvent("ami-1/../x", "available"), event("aws.ec2", "EBS Snapshot Notification", `{"result":"failed","snapshot_id":"arn:/"}`),
+		event("aws.ssm", "EC2 Command Invocation Status-change Notification", `{"command-id":"7e9e2b6c-1c4f-4a27-8f6e-3a5d1c0b9d8e","status":"Success"}`),
+		`{"detail-type":"EC2 AMI State Change","detail":null}`, `{"detail-type":"EC2 AMI State Change","detail":{"ImageId":1}}`,
 		"", "null", "[]", "\x00", `{"schema":1e400}`, `{"schema":1,"type":"submit","kind":"Ping","name":"a\u202e"}`, strings.Repeat("[", 20_000),
 	} {
 		f.Add([]byte(body), "5fea7756-0ea4-451a-a703-a558b933e274", 1)
@@ -70,6 +73,9 @@ func FuzzMessages(f *testing.F) {
 
 func checkUnderstood(t *testing.T, body []byte) {
 	t.Helper()
+	if e, awaited, err := jobs.ParseEvent(body); jobs.IsEvent(body) && (awaited && strings.ContainsAny(e.Account+e.Region+e.ID, "/ ") || err != nil && len(err.Error()) > 1000) {
+		t.Fatalf("the event is %+v: %v", e, err)
+	}
 	m, err := jobs.ParseMessage(body)
 	if err != nil {
 		if len(err.Error()) > 1000 {

@@ -138,7 +138,7 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	m := newMemory()
-	return &world{t: t, memory: m, kinds: jobs.NewKinds(stamp{m})}
+	return &world{t: t, memory: m, kinds: jobs.NewKinds(stamp{m}, watch{m})}
 }
 
 func (w *world) submit(name, key string, spec stampSpec) string {
@@ -189,7 +189,8 @@ func (w *world) run() {
 // life is one worker's, until it dies or no message is left.
 func (w *world) life() {
 	ctx, cancel := context.WithCancel(context.Background())
-	engine := jobs.NewEngine(jobs.EngineConfig{Store: w.memory, Families: w.memory, Sender: w.memory, Kinds: w.kinds, Installation: "test", Log: quiet})
+	engine := jobs.NewEngine(jobs.EngineConfig{Store: w.memory, Families: w.memory, Sender: w.memory, Kinds: w.kinds, Installation: "test", Log: quiet,
+		Awaits: w.memory, Account: "123456789012", Region: "us-east-1"})
 	worker := jobs.NewWorker(jobs.WorkerConfig{Engine: engine, Queue: w.memory, Slots: 4, Log: quiet})
 	done := make(chan struct{})
 	go func() { worker.Run(ctx); close(done) }()

@@ -1,0 +1,63 @@
+package jobs
+
+import (
+	"testing"
+	"time"
+)
+
+const (
+	anAMI      = "123456789012/eu-west-1/ami-01234567"
+	anotherAMI = "123456789012/eu-west-1/ami-89abcdef"
+	anInstance = "123456789012/eu-west-1/i-01234567"
+	elsewhere  = "123456789012/us-east-1/ami-01234567"
+)
+
+func TestPollsGetRarerAsEventsProveToArriveAndDenserAsTheyFail(t *testing.T) {
+	t.Parallel()
+	trust, poll := newTrust(), 20*time.Second
+	if got := trust.stretch(poll, []string{anAMI}); got != poll {
+		t.Fatalf("before any event a poll comes after %s, want %s", got, poll)
+	}
+	last := poll
+	for n := range 10 {
+		trust.heard(anAMI)
+		got := trust.stretch(poll, []string{anotherAMI})
+		if got <= last || got > stretchMost*poll {
+			t.Fatalf("after %d events a poll comes after %s, %s before", n+1, got, last)
+		}
+		last = got
+	}
+	if last < (stretchMost-1)*poll {
+		t.Errorf("after ten events a poll comes after %s only", last)
+	}
+	for range 6 {
+		trust.missed([]string{anAMI})
+	}
+	if got := trust.stretch(poll, []string{anAMI}); got > poll*5/4 {
+		t.Errorf("after six events that did not come a poll comes after %s", got)
+	}
+}
+
+func TestTrustIsOfOneAccountRegionAndSortAndTheLeastCounts(t *testing.T) {
+	t.Parallel()
+	trust := newTrust()
+	for range 10 {
+		trust.heard(anAMI)
+	}
+	for _, others := range [][]string{{anInstance}, {elsewhere}, {anAMI, elsewhere}, {anAMI, anInstance}, nil} {
+		if got := trust.stretch(time.Minute, others); got != time.Minute {
+			t.Errorf("a poll for %v comes after %s", others, got)
+		}
+	}
+}
+
+func TestALostEventDelaysAJobByMinutesAtMost(t *testing.T) {
+	t.Parallel()
+	trust := newTrust()
+	for range 100 {
+		trust.heard(anAMI)
+	}
+	if got := trust.stretch(time.Hour, []string{anAMI}); got > time.Hour+stretchLimit {
+		t.Errorf("a poll due in an hour comes after %s", got)
+	}
+}
