@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 	"time"
 
@@ -68,11 +66,6 @@ func bakeInParallel(k *taking, attention string) (bakedInParallel, error) {
 	}
 	var b bakedInParallel
 	err = inVirtualTime(k.t, func(ctx context.Context, r *rig.Rig) error {
-		if attention == withoutEvents {
-			if err := silence(ctx, r); err != nil {
-				return err
-			}
-		}
 		if err := work(r, 1); err != nil {
 			return err
 		}
@@ -87,27 +80,11 @@ func bakeInParallel(k *taking, attention string) (bakedInParallel, error) {
 		b.calls = r.Endpoint.Calls()
 		b.notice, err = notice(r, ended)
 		return err
-	})
+	}, func(c *rig.Config) { c.NoEvents = attention == withoutEvents })
 	if err == nil {
 		bakings[attention] = b
 	}
 	return b, err
-}
-
-// silence takes the targets of the account's events away.
-func silence(ctx context.Context, r *rig.Rig) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodDelete, r.Endpoint.URL()+"/_localaws/events", nil)
-	if err != nil {
-		return err
-	}
-	response, err := r.Endpoint.Client().Do(request)
-	if err != nil {
-		return err
-	}
-	if response.StatusCode != http.StatusOK {
-		err = fmt.Errorf("take the events' targets away: %s", response.Status)
-	}
-	return errors.Join(err, response.Body.Close())
 }
 
 // notice compares the endpoint's own truth with the bakes' histories: after the AMI is available a plain bake publishes it.

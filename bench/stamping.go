@@ -6,7 +6,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/stampmill/stampmill/internal/config"
 	"github.com/stampmill/stampmill/internal/jobs"
 	"github.com/stampmill/stampmill/internal/localaws"
 	"github.com/stampmill/stampmill/internal/localaws/api"
@@ -26,7 +25,7 @@ func fleet(name string, count int, priority jobs.Priority) string {
 }
 
 // noHeadroom leaves nothing of the limits to other users of the account.
-func noHeadroom(*config.Worker) {}
+func noHeadroom(*rig.Config) {}
 
 // stamped is what a large launch took.
 type stamped struct {
@@ -35,7 +34,7 @@ type stamped struct {
 }
 
 // stamp launches the servers and counts the calls. Beside it runs disturb, until the launch has ended.
-func stamp(k *taking, count int, configure func(*config.Worker), disturb func(ctx context.Context, r *rig.Rig)) (took stamped, err error) {
+func stamp(k *taking, count int, configure func(*rig.Config), disturb func(ctx context.Context, r *rig.Rig)) (took stamped, err error) {
 	begun := time.Now()
 	err = inVirtualTime(k.t, func(ctx context.Context, r *rig.Rig) error {
 		if err := work(r, stampers); err != nil {

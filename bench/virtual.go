@@ -23,9 +23,9 @@ import (
 	"github.com/stampmill/stampmill/internal/rig"
 )
 
-// inVirtualTime runs f with an installation at AWS's pace and limits, in virtual time, whose workers are configured by
-// the functions. No worker runs yet.
-func inVirtualTime(t *testing.T, f func(ctx context.Context, r *rig.Rig) error, configure ...func(*config.Worker)) error {
+// inVirtualTime runs f with an installation at AWS's pace and limits, in virtual time, configured by the functions. No
+// worker runs yet.
+func inVirtualTime(t *testing.T, f func(ctx context.Context, r *rig.Rig) error, configure ...func(*rig.Config)) error {
 	var failed error
 	synctest.Test(t, func(t *testing.T) {
 		level := slog.LevelError
@@ -33,12 +33,13 @@ func inVirtualTime(t *testing.T, f func(ctx context.Context, r *rig.Rig) error, 
 			level = slog.LevelDebug
 		}
 		log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
-		r, err := rig.New(rig.Config{Log: log, Worker: func(c *config.Worker) {
+		c := rig.Config{Log: log, Worker: func(c *config.Worker) {
 			c.ReapInterval = 0 // the reaper looks at the account, not at a job
-			for _, change := range configure {
-				change(c)
-			}
-		}})
+		}}
+		for _, change := range configure {
+			change(&c)
+		}
+		r, err := rig.New(c)
 		if err != nil {
 			failed = err
 			return
