@@ -12,7 +12,7 @@ import (
 )
 
 // input finds the SDK calls that code makes: each names its input type.
-var input = regexp.MustCompile(`&(dynamodb|ec2|elasticloadbalancingv2|s3|sqs|ssm|sts)\.([A-Z]\w+)Input\{`)
+var input = regexp.MustCompile(`&(dynamodb|ec2|elasticloadbalancingv2|eventbridge|s3|sqs|ssm|sts)\.([A-Z]\w+)Input\{`)
 
 // actionsOf are the IAM actions of calls that are not named as their action is.
 var actionsOf = map[string][]string{
@@ -27,6 +27,8 @@ var actionsOf = map[string][]string{
 	"sqs:DeleteMessageBatch":             {"sqs:DeleteMessage"},
 	"sqs:ChangeMessageVisibilityBatch":   {"sqs:ChangeMessageVisibility"},
 	"sts:GetCallerIdentity":              nil, // needs no permission
+	"eventbridge:DescribeRule":           {"events:DescribeRule"},
+	"eventbridge:ListTargetsByRule":      {"events:ListTargetsByRule"},
 }
 
 // implied are actions that no call names: tags on create, roles that launches pass, roles that the SDK assumes, and what EC2
@@ -87,7 +89,7 @@ func TestTheOperatorMayDoWhatMendingCallsAndNothingElse(t *testing.T) {
 	t.Parallel()
 	used := slices.Clone(reaping)
 	made := callsIn(t, "../internal/aws/queue/dead.go", "../internal/aws/queue/batches.go", "../internal/aws/queue/queue.go")
-	for _, file := range []string{"looker", "clock", "queues", "tables", "bucket", "targets", "workers", "network"} { // the others try the workers' rights
+	for _, file := range []string{"looker", "clock", "queues", "events", "tables", "bucket", "targets", "workers", "network"} { // the others try the workers' rights
 		made = append(made, callsIn(t, "../internal/aws/setup/doctor/"+file+".go")...)
 	}
 	for _, call := range made {

@@ -1,6 +1,7 @@
 package deploy_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"reflect"
 	"slices"
@@ -167,4 +168,40 @@ func text(v any) string {
 		return fmt.Sprintf("%+v%s\n", made, sort)
 	}
 	return fmt.Sprintf("%+v\n", v)
+}
+
+func TestTheTemplateMakesTheRulesOfSetupAndOnlyTheyMaySendToTheWakeQueue(t *testing.T) {
+	t.Parallel()
+	var got []setup.Rule
+	for _, rule := range ofType(t, "AWS::Events::Rule") {
+		got = append(got, setup.Rule{Name: at[string](t, rule, "Name"), Description: at[string](t, rule, "Description"),
+			Pattern: plain(t, at[object](t, rule, "EventPattern"))})
+		if targets := at[list](t, rule, "Targets"); len(targets) != 1 || at[string](t, targets[0], "Arn") != "WakeQueue.Arn" || at[string](t, targets[0], "Id") != setup.RuleTarget {
+			t.Errorf("%s sends to %v", rule["Name"], targets)
+		}
+	}
+	var expected []setup.Rule
+	for _, rule := range setup.Rules(prefix) {
+		rule.Pattern = plain(t, rule.Pattern)
+		expected = append(expected, rule)
+	}
+	same(t, expected, got)
+	policies := ofType(t, "AWS::SQS::QueuePolicy")
+	if len(policies) != 1 {
+		t.Fatalf("%d queue policies", len(policies))
+	}
+	statement := at[object](t, policies[0], "PolicyDocument", "Statement", "0")
+	sources := at[list](t, statement, "Condition", "ArnEquals", "aws:SourceArn")
+	if at[string](t, statement, "Principal", "Service") != "events.amazonaws.com" || at[string](t, statement, "Action") != "sqs:SendMessage" || len(sources) != len(expected) {
+		t.Errorf("the wake queue admits %v", statement)
+	}
+}
+
+// plain is a value as JSON decodes it.
+func plain(t *testing.T, value map[string]any) (decoded map[string]any) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(printed(t, value)), &decoded); err != nil {
+		t.Fatal(err)
+	}
+	return decoded
 }

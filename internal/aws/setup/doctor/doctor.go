@@ -32,7 +32,7 @@ const (
 
 // Finding is one thing that was looked at.
 type Finding struct {
-	// Area is what is examined: identity, clock, queues, tables, bucket, workers, rights, network.
+	// Area is what is examined: identity, clock, queues, events, tables, bucket, workers, rights, network.
 	Area  string `json:"area"`
 	Thing string `json:"thing"`
 	Level Level  `json:"level"`
@@ -75,6 +75,7 @@ func Examine(ctx context.Context, c Config) ([]Finding, error) {
 	d.own = d.look(jobs.Target{})
 	if d.identify(ctx) {
 		d.queues(ctx)
+		d.events(ctx)
 		d.tables(ctx)
 		d.bucket(ctx)
 		d.workers(ctx)

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
@@ -27,6 +28,7 @@ type looker struct {
 	dynamodb *dynamodb.Client
 	ec2      *ec2.Client
 	elbv2    *elasticloadbalancingv2.Client
+	events   *eventbridge.Client
 	s3       *s3.Client
 	sqs      *sqs.Client
 	ssm      *ssm.Client
@@ -44,6 +46,7 @@ func (d *doctor) look(target jobs.Target) *looker {
 		dynamodb: dynamodb.New(own.DynamoDB.Options(), func(o *dynamodb.Options) { around(&o.APIOptions) }),
 		ec2:      ec2.New(own.EC2.Options(), func(o *ec2.Options) { around(&o.APIOptions) }),
 		elbv2:    elasticloadbalancingv2.New(own.ELBv2.Options(), func(o *elasticloadbalancingv2.Options) { around(&o.APIOptions) }),
+		events:   eventbridge.New(own.Events.Options(), func(o *eventbridge.Options) { around(&o.APIOptions) }),
 		s3:       s3.New(own.S3.Options(), func(o *s3.Options) { around(&o.APIOptions) }),
 		sqs:      sqs.New(own.SQS.Options(), func(o *sqs.Options) { around(&o.APIOptions) }),
 		ssm:      ssm.New(own.SSM.Options(), func(o *ssm.Options) { around(&o.APIOptions) }),
