@@ -14,7 +14,7 @@ const (
 	// seconds, so that no finer instant can be met.
 	alone = 10 * time.Second
 	// Up to a minute waits end on the fine grid, longer ones on the coarse one.
-	fineGrid, coarseGrid = 5 * time.Second, 10 * time.Second
+	fineGrid, coarseGrid = 5 * time.Second, 15 * time.Second
 )
 
 // Look is a wait that only looks: its length matters less than its company. The engine moves its end to the nearest tick

@@ -49,7 +49,7 @@ func (t *Ledger) ReserveVersion(ctx context.Context, g jobs.Guard, image l.Image
 			meta = image
 			meta.Current, meta.Next = 0, 1
 		}
-		v.Number, v.State = max(meta.Next, 1), l.Candidate
+		v.Number, v.State, v.Usual = max(meta.Next, 1), l.Candidate, meta.Usual
 		meta.Next, meta.Updated = v.Number+1, time.Now().UTC()
 		return t.reserve(ctx, g, meta, read, v)
 	})

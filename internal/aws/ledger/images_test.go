@@ -202,3 +202,23 @@ func v1withMaker(v l.Version, g jobs.Guard) l.Version {
 	v.Incarnation = g.Incarnation
 	return v
 }
+
+func TestWhatABakeTookIsLearntOnceAndHandedToTheNext(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	g, first := b.reserve("bake-1")
+	if len(first.Usual) != 0 {
+		t.Errorf("a first version knows %v", first.Usual)
+	}
+	first.Took = map[string]float64{"capture eu-west-1": 400}
+	b.publish(g, first)
+	b.publish(g, first) // its answer was lost
+	g, second := b.reserve("bake-2")
+	if got := second.Usual["capture eu-west-1"]; got.Mean != 400 || got.Deviation != 100 {
+		t.Errorf("the second knows %+v", second.Usual)
+	}
+	again, err := b.ReserveVersion(t.Context(), g, l.Image{Name: "web"}, l.Version{Job: "bake-2", Incarnation: g.Incarnation, Run: 1})
+	if err != nil || again.Usual["capture eu-west-1"] != second.Usual["capture eu-west-1"] {
+		t.Errorf("asked again it knows %+v, %v", again.Usual, err)
+	}
+}

@@ -38,6 +38,7 @@ func (t *Ledger) Publish(ctx context.Context, g jobs.Guard, v l.Version, labels 
 		default:
 			return refused(v.Image, v.Number, stands.State, l.Available)
 		}
+		image.Usual = l.Learnt(image.Usual, v.Took)
 		if v.Number > image.Current {
 			current, image.Current = v.Number, v.Number
 			if labels != nil {

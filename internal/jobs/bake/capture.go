@@ -24,13 +24,10 @@ const (
 	thingImage  = "image"
 	thingSource = "source-image"
 	// attempts is how often an AMI or a copy that EC2 gave up is begun anew.
-	attempts = 3
-	// An AMI takes 4 to 10 minutes (aws-facts "Times seen in the field"): the first look is late, the others often.
-	firstImageLook = 4 * time.Minute
-	imageLook      = 20 * time.Second
-	stopLook       = 12 * time.Second
-	stopLimit      = 30 * time.Minute
-	freezeLimit    = 2 * time.Minute
+	attempts    = 3
+	stopLook    = 12 * time.Second
+	stopLimit   = 30 * time.Minute
+	freezeLimit = 2 * time.Minute
 )
 
 func (b *program) captureSteps() []jobs.Step {
@@ -71,7 +68,7 @@ func (b *program) stop(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) 
 			}
 		}
 		b.progress.Stopping = true
-		return jobs.Wait(b.pace(stopLook), "the builder %s to stop", s.ID).Awaiting(jobs.Await{ID: s.ID}), nil
+		return jobs.Look(b.pace(stopLook), "the builder %s to stop", s.ID).Awaiting(jobs.Await{ID: s.ID}), nil
 	}
 	found, err := b.ec2().Instances(ctx, s.ID)
 	if err != nil {
@@ -90,7 +87,7 @@ func (b *program) stop(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) 
 	if turn.Now().Sub(turn.StepSince()) > stopLimit {
 		return jobs.Fail("the builder %s did not stop within %s", s.ID, stopLimit), nil
 	}
-	return jobs.Wait(b.pace(stopLook), "the builder %s to stop", s.ID).Awaiting(jobs.Await{ID: s.ID}), nil
+	return jobs.Look(b.pace(stopLook), "the builder %s to stop", s.ID).Awaiting(jobs.Await{ID: s.ID}), nil
 }
 
 func (b *program) freeze(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
@@ -187,7 +184,7 @@ func (b *program) reserve(ctx context.Context, turn *jobs.Turn) error {
 	if err != nil {
 		return err
 	}
-	b.progress.Version = v.Number
+	b.progress.Version, b.progress.Usual = v.Number, v.Usual
 	turn.Note("this is %s", b.versionName())
 	return nil
 }
@@ -296,8 +293,12 @@ func (b *program) available(ctx context.Context, turn *jobs.Turn) (jobs.Move, er
 
 // awaitImage looks at an AMI that is being made in the region. A nil image: return the move or the error.
 func (b *program) awaitImage(ctx context.Context, turn *jobs.Turn, made *image, region, thing string) (*c.Image, jobs.Move, error) {
-	if age := turn.Now().Sub(made.Begun); age < b.pace(5*time.Second) {
-		return nil, b.imageWait(turn, firstImageLook, made, region), nil
+	now, pending := turn.Now(), func() jobs.Move {
+		return jobs.Look(b.untilLook(turn.Now(), *made, captureIn(region), firstImageLook), "the AMI %s to be available", made.ID).
+			Awaiting(jobs.Await{Region: region, ID: made.ID})
+	}
+	if !b.due(ctx, now, *made, captureIn(region), firstImageLook) {
+		return nil, pending(), nil
 	}
 	ec2 := b.ec2In(region)
 	found, err := ec2.Images(ctx, made.ID)
@@ -309,26 +310,16 @@ func (b *program) awaitImage(ctx context.Context, turn *jobs.Turn, made *image, 
 	}
 	switch i := found[0]; i.State {
 	case "available":
-		made.Available = true
+		made.Available, made.Took = true, took(ctx, now, made.Begun, made.Looked)
 		return &i, jobs.Move{}, nil
 	case "pending", "transient":
-		return nil, b.imageWait(turn, imageLook/2, made, region), nil
+		made.Looked = now
+		return nil, pending(), nil
 	case "failed", "error", "invalid":
 		return nil, jobs.Move{}, b.again(ctx, turn, ec2, made, thing, i)
 	default:
 		return nil, jobs.Fail("the AMI %s is %s", made.ID, i.State), nil
 	}
-}
-
-func (b *program) imageWait(turn *jobs.Turn, atLeast time.Duration, made *image, region string) jobs.Move {
-	return jobs.Wait(b.untilLook(turn.Now(), atLeast), "the AMI %s to be available", made.ID).Awaiting(jobs.Await{Region: region, ID: made.ID})
-}
-
-// untilLook is how long to wait for at least the time, up to an instant at which all bakes look: they share the call then.
-func (b *program) untilLook(now time.Time, atLeast time.Duration) time.Duration {
-	every := b.pace(imageLook)
-	next := now.Add(b.pace(atLeast)).Truncate(every)
-	return next.Add(every).Sub(now)
 }
 
 // again removes an AMI that failed and begins another attempt.

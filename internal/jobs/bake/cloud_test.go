@@ -33,7 +33,7 @@ func (i *instance) see() c.Instance {
 }
 
 func (i *ami) see() c.Image {
-	if i.State == "pending" && time.Since(i.begun) >= 6*time.Minute {
+	if i.State == "pending" && time.Since(i.begun) >= i.takes {
 		i.State = "available"
 		if i.fails {
 			i.State, i.StateReason = "failed", "Client.InternalError"
@@ -183,7 +183,7 @@ func (r *region) make(name, token string, tags map[string]string) (string, error
 	}
 	id, snapshot := r.w.id("ami"), r.w.id("snap")
 	r.snapshots[snapshot] = c.Snapshot{ID: snapshot, State: "pending", Tags: maps.Clone(tags)}
-	r.images[id] = &ami{Image: c.Image{ID: id, Name: name, State: "pending", Tags: maps.Clone(tags), SourceImageID: token, Architecture: "arm64",
+	r.images[id] = &ami{takes: r.w.takes, Image: c.Image{ID: id, Name: name, State: "pending", Tags: maps.Clone(tags), SourceImageID: token, Architecture: "arm64",
 		RootDevice: "/dev/xvda", Volumes: []c.Volume{{Device: "/dev/xvda", SnapshotID: snapshot}}}, begun: time.Now(), fails: r.bad > 0}
 	r.bad = max(r.bad-1, 0)
 	return id, nil

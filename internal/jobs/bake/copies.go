@@ -4,24 +4,18 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/stampmill/stampmill/internal/jobs"
 	c "github.com/stampmill/stampmill/internal/jobs/cloud"
 )
 
-// copyLook: a copy to another region takes about 20 minutes.
-const (
-	firstCopyLook = 5 * time.Minute
-	copyLook      = 20 * time.Second
-)
-
-// copies begins a copy in each region and waits for all. One that failed is begun anew, alone.
+// copies begins a copy in each region and waits for all, each region looked at when its own is due. One that failed is
+// begun anew, alone.
 func (b *program) copies(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
 	if b.progress.Copies == nil {
 		b.progress.Copies = map[string]image{}
 	}
-	begun, pending := false, []jobs.Await(nil)
+	now, rest, pending := turn.Now(), longestLook, []jobs.Await(nil)
 	for _, region := range sortedKeys(b.spec.CopyTo) {
 		if region == b.region || b.progress.Copies[region].Available {
 			continue
@@ -30,25 +24,22 @@ func (b *program) copies(ctx context.Context, turn *jobs.Turn) (jobs.Move, error
 			if err := b.beginCopy(ctx, turn, region); err != nil {
 				return jobs.Move{}, err
 			}
-			begun = true
-			pending = append(pending, jobs.Await{Region: region, ID: b.progress.Copies[region].ID})
-			continue
+		} else if b.due(ctx, now, b.progress.Copies[region], copyTo(region), firstCopyLook) {
+			available, err := b.lookAtCopy(ctx, turn, region)
+			if err != nil {
+				return jobs.Move{}, err
+			}
+			if available {
+				continue
+			}
 		}
-		available, err := b.lookAtCopy(ctx, turn, region)
-		if err != nil {
-			return jobs.Move{}, err
-		}
-		if !available {
-			pending = append(pending, jobs.Await{Region: region, ID: b.progress.Copies[region].ID})
-		}
+		pending = append(pending, jobs.Await{Region: region, ID: b.progress.Copies[region].ID})
+		rest = min(rest, b.untilLook(turn.Now(), b.progress.Copies[region], copyTo(region), firstCopyLook))
 	}
-	switch {
-	case len(pending) == 0:
+	if len(pending) == 0 {
 		return jobs.Done(), nil
-	case begun:
-		return jobs.Wait(b.untilLook(turn.Now(), firstCopyLook), "copies in %d regions", len(pending)).Awaiting(pending...), nil
 	}
-	return jobs.Wait(b.untilLook(turn.Now(), copyLook), "copies in %d regions", len(pending)).Awaiting(pending...), nil
+	return jobs.Look(rest, "copies in %d regions", len(pending)).Awaiting(pending...), nil
 }
 
 func copyThing(region string) string { return copyPrefix + region }
@@ -106,10 +97,12 @@ func (b *program) lookAtCopy(ctx context.Context, turn *jobs.Turn, region string
 	}
 	switch i := found[0]; i.State {
 	case "available":
-		made.Available, made.Snapshots = true, i.Snapshots()
+		made.Available, made.Snapshots, made.Took = true, i.Snapshots(), took(ctx, turn.Now(), made.Begun, made.Looked)
 		b.progress.Copies[region] = made
 		return true, nil
 	case "pending", "transient":
+		made.Looked = turn.Now()
+		b.progress.Copies[region] = made
 		return false, nil
 	default:
 		if err := ec2.Deregister(ctx, made.ID, true); err != nil {

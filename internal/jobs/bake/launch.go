@@ -181,17 +181,21 @@ func (b *program) answers(thing string, s *server) func(context.Context, *jobs.T
 				return move, err
 			}
 		}
-		if !s.Online && now.Sub(s.Since) >= b.pace(young) {
+		if !s.Online && now.Sub(s.Since) >= b.bootEarly(thing)-b.pace(young) {
 			online, err := b.ssm().Managed(ctx, s.ID)
 			if err != nil {
 				return jobs.Move{}, err
 			}
-			s.Online = online[s.ID].PingStatus == "Online"
+			if s.Online = online[s.ID].PingStatus == "Online"; s.Online {
+				s.Took = took(ctx, now, s.Since, s.Asked)
+			} else {
+				s.Asked = now
+			}
 		}
 		if s.Online {
 			return b.healthy(ctx, thing, s)
 		}
-		limit := b.spec.Builder.Within.Or(15 * time.Minute)
+		limit := b.spec.Builder.Within.Or(bootLimit)
 		if now.Sub(s.Since) > limit {
 			return jobs.Fail("the %s %s did not come online in SSM within %s: its instance profile must allow SSM, and its subnet must reach it",
 				thing, s.ID, limit), nil
@@ -201,7 +205,7 @@ func (b *program) answers(thing string, s *server) func(context.Context, *jobs.T
 				return move, err
 			}
 		}
-		return jobs.Wait(b.bootWait(now.Sub(s.Since)), "the %s %s to come online in SSM", thing, s.ID), nil
+		return jobs.Look(b.bootWait(thing, now.Sub(s.Since)), "the %s %s to come online in SSM", thing, s.ID), nil
 	}
 }
 
@@ -211,17 +215,6 @@ const lookInterval = time.Minute
 // young is the age at which a server cannot be online yet.
 const young = 5 * time.Second
 
-// bootWait asks seldom at first: a server is reachable about 25 s after its launch (aws-facts "Times seen in the field").
-func (b *program) bootWait(age time.Duration) time.Duration {
-	switch {
-	case age < b.pace(young):
-		return b.pace(15 * time.Second)
-	case age < 2*time.Minute:
-		return b.pace(5 * time.Second)
-	}
-	return b.pace(15 * time.Second)
-}
-
 func (b *program) healthy(ctx context.Context, thing string, s *server) (jobs.Move, error) {
 	if !b.spec.Builder.StatusChecks {
 		return jobs.Done(), nil
@@ -230,7 +223,7 @@ func (b *program) healthy(ctx context.Context, thing string, s *server) (jobs.Mo
 	if err != nil || ok[s.ID] {
 		return jobs.Done(), err
 	}
-	return jobs.Wait(b.pace(20*time.Second), "the status checks of the %s %s", thing, s.ID), nil
+	return jobs.Look(b.pace(20*time.Second), "the status checks of the %s %s", thing, s.ID), nil
 }
 
 // look asks EC2 whether the server lives; a launch that died goes on in the next pool.

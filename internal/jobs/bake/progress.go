@@ -26,7 +26,9 @@ type progress struct {
 	// Intermediate is the image of a server that the builder is launched from.
 	Intermediate image `json:"intermediate,omitzero"`
 	Version      int   `json:"version,omitempty"`
-	Image        image `json:"image,omitzero"`
+	// Usual is how long capture, copies and boot took for the versions before this one.
+	Usual map[string]l.Usual `json:"usual,omitempty"`
+	Image image              `json:"image,omitzero"`
 	// Copies by region.
 	Copies    map[string]image `json:"copies,omitempty"`
 	Committed time.Time        `json:"committed,omitzero"`
@@ -64,6 +66,9 @@ type server struct {
 	Looked  time.Time         `json:"looked,omitzero"`
 	Online  bool              `json:"online,omitempty"`
 	Volumes map[string]string `json:"volumes,omitempty"`
+	// Asked is when SSM did not know it yet, Took how long it took to come online.
+	Asked time.Time     `json:"asked,omitzero"`
+	Took  time.Duration `json:"took,omitempty"`
 }
 
 // image is an AMI that is being made.
@@ -74,6 +79,9 @@ type image struct {
 	Available bool      `json:"available,omitempty"`
 	// Seen: an undo was shown it.
 	Seen bool `json:"seen,omitempty"`
+	// Looked is when it was last seen pending, Took how long it took to become available.
+	Looked time.Time     `json:"looked,omitzero"`
+	Took   time.Duration `json:"took,omitempty"`
 }
 
 // command is an SSM command that was sent.

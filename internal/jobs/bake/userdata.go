@@ -54,9 +54,9 @@ func (b *program) userData() ([]byte, error) {
 // provisioned waits until the builder has stopped itself.
 func (b *program) provisioned(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
 	s := &b.progress.Builder
-	age, limit := turn.Now().Sub(s.Since), b.spec.Builder.Within.Or(15*time.Minute)
+	age, limit := turn.Now().Sub(s.Since), b.spec.Builder.Within.Or(bootLimit)
 	if age < b.pace(young) {
-		return jobs.Wait(b.pace(time.Minute), "the builder %s to stop itself", s.ID).Awaiting(jobs.Await{ID: s.ID}), nil
+		return jobs.Look(b.pace(time.Minute), "the builder %s to stop itself", s.ID).Awaiting(jobs.Await{ID: s.ID}), nil
 	}
 	found, err := b.ec2().Instances(ctx, s.ID)
 	if err != nil {
@@ -87,7 +87,7 @@ func (b *program) provisioned(ctx context.Context, turn *jobs.Turn) (jobs.Move, 
 			return jobs.Fail("the builder %s did not stop itself within %s", s.ID, limit), nil
 		}
 	}
-	return jobs.Wait(b.pace(15*time.Second), "the builder %s to stop itself", s.ID).Awaiting(jobs.Await{ID: s.ID}), nil
+	return jobs.Look(b.pace(15*time.Second), "the builder %s to stop itself", s.ID).Awaiting(jobs.Await{ID: s.ID}), nil
 }
 
 func lastOf(text string, n int) string {

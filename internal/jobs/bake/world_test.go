@@ -37,6 +37,8 @@ type world struct {
 	versions map[int]l.Version
 	current  int
 	numbers  int
+	usual    map[string]l.Usual
+	takes    time.Duration // by an AMI, to become available
 	kept     map[string]time.Time
 	fleets   []l.Fleet
 	servers  map[string][]l.Server
@@ -84,11 +86,12 @@ type instance struct {
 type ami struct {
 	c.Image
 	begun time.Time
+	takes time.Duration
 	fails bool
 }
 
 func newWorld(t *testing.T) *world {
-	w := &world{t: t, rows: map[string]json.RawMessage{}, regions: map[string]*region{}, versions: map[int]l.Version{}, kept: map[string]time.Time{},
+	w := &world{t: t, takes: 6 * time.Minute, rows: map[string]json.RawMessage{}, regions: map[string]*region{}, versions: map[int]l.Version{}, kept: map[string]time.Time{},
 		servers: map[string][]l.Server{}, answer: map[string]int{}, ran: map[string]int{}, full: map[string]bool{}, on: map[string]func(){}}
 	w.region(home).images["ami-00000001"] = &ami{Image: c.Image{ID: "ami-00000001", Name: "al2023", State: "available", Architecture: "arm64",
 		RootDevice: "/dev/xvda"}, begun: time.Now().Add(-time.Hour)}
@@ -335,7 +338,7 @@ func (w *world) ReserveVersion(_ context.Context, g jobs.Guard, _ l.Image, v l.V
 			}
 		}
 		w.numbers++
-		v.Number = w.numbers
+		v.Number, v.Usual = w.numbers, w.usual
 		w.versions[v.Number] = v
 		return nil
 	})
@@ -346,6 +349,9 @@ func (w *world) Publish(_ context.Context, g jobs.Guard, v l.Version, _ map[stri
 	err := w.call("ledger.Publish", func() error {
 		if err := w.guard(g); err != nil {
 			return err
+		}
+		if w.versions[v.Number].State != l.Available {
+			w.usual = l.Learnt(w.usual, v.Took)
 		}
 		w.versions[v.Number] = v
 		w.current = max(w.current, v.Number)

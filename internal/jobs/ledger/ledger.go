@@ -22,6 +22,8 @@ type Image struct {
 	// Next is the number that the next version gets; it begins at 1.
 	Next    int       `json:"next"`
 	Updated time.Time `json:"updated"`
+	// Usual is how long capture, copies and boot of its last versions took, by what and where: capture eu-west-1.
+	Usual map[string]Usual `json:"usual,omitempty"`
 }
 
 // VersionState is where a version stands.
@@ -54,6 +56,10 @@ type Version struct {
 	Spec         json.RawMessage `json:"spec,omitempty"`
 	Created      time.Time       `json:"created"`
 	Committed    time.Time       `json:"committed,omitzero"`
+	// Usual, of a candidate, is its image's as it stood then. Took, of a published one, is how many seconds its own steps
+	// took: the image's Usual learns it at the commit.
+	Usual map[string]Usual   `json:"usual,omitempty"`
+	Took  map[string]float64 `json:"took,omitempty"`
 }
 
 // RegionalCopy is a version's AMI in one region.
