@@ -48,7 +48,9 @@ func (s *Service) For(target jobs.Target) *Region {
 	r, ok := s.regions[regional.Target]
 	if !ok {
 		r = &Region{client: regional.SSM}
-		r.managed = batch.New(batch.Options{Size: idsPerCall}, r.fetchManaged)
+		shared := batch.Options{Size: idsPerCall, Along: idsPerCall, Fresh: jobs.KnowsNews, Blames: awserr.IsAboutOne}
+		r.managed = batch.New(shared, r.fetchManaged)
+		r.running = batch.New(shared, r.fetchRunning)
 		s.regions[regional.Target] = r
 	}
 	return r
@@ -58,6 +60,7 @@ func (s *Service) For(target jobs.Target) *Region {
 type Region struct {
 	client  *ssm.Client
 	managed *batch.Batcher[string, c.ManagedInstance]
+	running *batch.Batcher[invocation, string]
 }
 
 // Send starts a command on up to 50 servers.
@@ -95,66 +98,6 @@ func (r *Region) Send(ctx context.Context, command c.Command) (commandID string,
 		return "", &jobs.Error{Class: jobs.Retry, Op: "ssm SendCommand", Thing: command.InstanceIDs[0], Message: "the answer has no command", Ambiguous: true}
 	}
 	return aws.ToString(out.Command.CommandId), nil
-}
-
-// Invocation is what the command did on the server; found is false while SSM does not show it.
-func (r *Region) Invocation(ctx context.Context, commandID, instanceID string) (invocation c.Invocation, found bool, err error) {
-	out, err := r.client.GetCommandInvocation(ctx, &ssm.GetCommandInvocationInput{
-		CommandId: aws.String(commandID), InstanceId: aws.String(instanceID),
-	})
-	if awserr.IsCode(err, "InvocationDoesNotExist") {
-		return c.Invocation{}, false, nil
-	}
-	if err != nil {
-		return c.Invocation{}, false, awserr.From(err, commandID+" on "+instanceID)
-	}
-	return c.Invocation{
-		CommandID:     commandID,
-		InstanceID:    instanceID,
-		Status:        string(out.Status),
-		StatusDetails: aws.ToString(out.StatusDetails),
-		ExitCode:      int(out.ResponseCode),
-		Stdout:        aws.ToString(out.StandardOutputContent),
-		Stderr:        aws.ToString(out.StandardErrorContent),
-	}, true, nil
-}
-
-// Invocations is what the command did on all its servers, with the first 2,500 characters of each output.
-func (r *Region) Invocations(ctx context.Context, commandID string) ([]c.Invocation, error) {
-	pages := ssm.NewListCommandInvocationsPaginator(r.client, &ssm.ListCommandInvocationsInput{
-		CommandId: aws.String(commandID), Details: true, MaxResults: aws.Int32(50),
-	})
-	var list []c.Invocation
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, awserr.From(err, commandID)
-		}
-		for _, i := range page.CommandInvocations {
-			list = append(list, listed(i))
-		}
-	}
-	return list, nil
-}
-
-func listed(i types.CommandInvocation) c.Invocation {
-	out := c.Invocation{
-		CommandID:     aws.ToString(i.CommandId),
-		InstanceID:    aws.ToString(i.InstanceId),
-		Status:        string(i.Status),
-		StatusDetails: aws.ToString(i.StatusDetails),
-		ExitCode:      -1,
-	}
-	// The document's other plugin, for the other platform, is skipped and has no output.
-	for _, plugin := range i.CommandPlugins {
-		if plugin.Output != nil && out.Stdout == "" {
-			out.Stdout = *plugin.Output
-		}
-		if out.ExitCode <= 0 {
-			out.ExitCode = int(plugin.ResponseCode)
-		}
-	}
-	return out
 }
 
 // CancelCommand asks SSM to cancel the command on the servers, or on all of its. What runs may run on.

@@ -117,3 +117,45 @@ func TestServersAreLookedUpTogether(t *testing.T) {
 		}
 	})
 }
+
+// Scripts may run for an hour: what runs is learnt by one call for all, and only what ended is asked for its output.
+func TestCommandsThatRunAreLookedAtTogether(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		callers, lists, gets int
+		forbidden            bool
+	}{{1, 0, 1, false}, {2, 0, 2, false}, {40, 1, 10, false}, {40, 1, 40, true}} {
+		synctest.Test(t, func(t *testing.T) {
+			r, e := region(t, func(q request) (int, string) {
+				if q.action == "GetCommandInvocation" {
+					return 200, `{"Status":"Success","ResponseCode":0}`
+				}
+				if tc.forbidden {
+					return 400, `{"__type":"AccessDeniedException"}`
+				}
+				list := `{"CommandId":"others","InstanceId":"i-9","Status":"InProgress"}`
+				for i := range 30 {
+					list += fmt.Sprintf(`,{"CommandId":"c-%d","InstanceId":"i-1","Status":"InProgress"}`, i)
+				}
+				return 200, `{"CommandInvocations":[` + list + `]}`
+			})
+			var callers sync.WaitGroup
+			for i := range tc.callers {
+				callers.Go(func() {
+					got, found, err := r.Invocation(t.Context(), fmt.Sprintf("c-%d", i), "i-1")
+					if runs := i < 30 && tc.callers > 2 && !tc.forbidden; err != nil || !found || got.Ended() == runs {
+						t.Errorf("command %d of %d: %+v, %v, %v", i, tc.callers, got, found, err)
+					}
+				})
+			}
+			callers.Wait()
+			asked := map[string]int{}
+			for _, q := range e.asked {
+				asked[q.action]++
+			}
+			if asked["ListCommandInvocations"] != tc.lists || asked["GetCommandInvocation"] != tc.gets {
+				t.Errorf("%d callers, forbidden %v: %v, want %d lists and %d gets", tc.callers, tc.forbidden, asked, tc.lists, tc.gets)
+			}
+		})
+	}
+}
