@@ -6,6 +6,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/stampmill/stampmill/internal/config"
 	"github.com/stampmill/stampmill/internal/jobs"
 	"github.com/stampmill/stampmill/internal/localaws"
 	"github.com/stampmill/stampmill/internal/localaws/api"
@@ -25,7 +26,13 @@ func fleet(name string, count int, priority jobs.Priority) string {
 }
 
 // noHeadroom leaves nothing of the limits to other users of the account.
-func noHeadroom(*rig.Config) {}
+func noHeadroom(c *rig.Config) {
+	inner := c.Worker
+	c.Worker = func(w *config.Worker) {
+		inner(w)
+		w.Headroom = 0
+	}
+}
 
 // stamped is what a large launch took.
 type stamped struct {
