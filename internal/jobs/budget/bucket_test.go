@@ -120,19 +120,19 @@ func TestAThrottleSlowsAllOnceAndIsForgotten(t *testing.T) {
 	if b.Throttles != 1 {
 		t.Errorf("%d throttles count, want 1", b.Throttles)
 	}
-	_, due := b.Take(run, at(1), ask(budget.Normal, 70))
-	near(t, "70 servers come", due, at(50), time.Second) // 2 x 0.7 a second
-	if _, rate := b.Rates(run); math.Abs(rate-1.4) > 0.01 {
-		t.Errorf("the rate is %g a second, want 1.4", rate)
+	_, due := b.Take(run, at(1), ask(budget.Normal, 50))
+	near(t, "50 servers come", due, at(50), time.Second) // half of 2 a second
+	if _, rate := b.Rates(run); math.Abs(rate-1) > 0.01 {
+		t.Errorf("the rate is %g a second, want 1", rate)
 	}
-	b.Advance(run, at(3700))
+	b.Advance(run, at(7300))
 	if _, rate := b.Rates(run); rate != 2 {
-		t.Errorf("after an hour the rate is %g a second, want 2", rate)
+		t.Errorf("after two hours the rate is %g a second, want 2", rate)
 	}
 	requests := budget.Default("DescribeInstances")
 	d := budget.New(requests, begin)
 	d.Throttle(requests, begin, budget.Ask{Class: budget.Normal, Requests: 1})
-	d.Advance(requests, at(61))
+	d.Advance(requests, at(71))
 	if rate, _ := d.Rates(requests); rate != 20 {
 		t.Errorf("a bucket that fills in seconds has %g a second a minute later, want 20", rate)
 	}
@@ -254,5 +254,36 @@ func TestASlowClockChangesNothing(t *testing.T) {
 	b.Advance(run, at(90))
 	if after := fmt.Sprint(b.Resources.Level, b.At); after != before {
 		t.Errorf("a clock ten seconds behind turns %s into %s", before, after)
+	}
+}
+
+// TestWhoSharesTheBucketIsRefusedOnceInALargeLaunch lets somebody else take 10 to 40 % of what EC2's own bucket gets back while
+// 9,000 servers wait for the rest, a hundred a call.
+func TestWhoSharesTheBucketIsRefusedOnceInALargeLaunch(t *testing.T) {
+	t.Parallel()
+	for _, share := range []float64{0.1, 0.2, 0.3} {
+		b := budget.New(run, begin)
+		left := run.Resources
+		left.Refill *= 1 - share
+		ec2 := &real{rate: left, level: 0, at: begin}
+		b.Take(run, begin, ask(budget.Normal, 1000))
+		now, refused := begin, 0
+		for granted := 0; granted < 9000; {
+			place, due := b.Take(run, now, ask(budget.Normal, 100))
+			for due.After(now) {
+				now = due.Add(time.Millisecond)
+				b.Advance(run, now)
+				due = b.Due(run, place)
+			}
+			if ec2.take(now, 100) {
+				granted += 100
+				continue
+			}
+			refused++
+			b.Throttle(run, now, ask(budget.Normal, 100))
+		}
+		if best := 9000 / left.Refill; refused > 1 || now.Sub(begin).Seconds() > 1.4*best {
+			t.Errorf("somebody takes %g: %d refusals, and %s; the bucket needs %.0f s", share, refused, now.Sub(begin), best)
+		}
 	}
 }

@@ -3,18 +3,19 @@ package budget
 import "time"
 
 const (
-	// backOff is what a throttle leaves of the rate, leastFactor where that ends.
-	backOff     = 0.7
+	// backOff is what a throttle leaves of the rate, leastFactor where that ends. It has to fall below what somebody else leaves,
+	// or the next call is refused as well: a bucket that is taken from is nearly empty, and forgives nothing.
+	backOff     = 0.5
 	leastFactor = 0.1
 	// once is how long the throttles of calls that were under way together count as one.
 	once = 5 * time.Second
 )
 
 // recovery is how long a rate takes to come back after a throttle: several times what fills the bucket, since what somebody
-// else takes of it shows that late; at least a minute and at most an hour.
+// else takes of it shows that late, and each attempt at the whole rate costs a refusal; at least a minute and at most two hours.
 func recovery(r Rate) time.Duration {
-	const fills = 7
-	return min(max(time.Duration(fills*r.Size/r.Refill*float64(time.Second)), time.Minute), time.Hour)
+	const fills = 14
+	return min(max(time.Duration(fills*r.Size/r.Refill*float64(time.Second)), time.Minute), 2*time.Hour)
 }
 
 // Throttle takes in that EC2 refused a call though its tokens were there: somebody else takes of them too. The bucket is
