@@ -36,6 +36,8 @@ var examples = map[string]string{
 	"dead drop": `  stampmill dead drop --reason "another spec"`,
 	"orphans": `  stampmill orphans --dry-run
   stampmill orphans --yes`,
+	"budget list": `  stampmill budget list
+  stampmill budget list -o json | jq -r '.[] | select(.throttles > 0) | .action'`,
 	"doctor": `  stampmill doctor
   stampmill doctor --worker -o json | jq -r '.[] | select(.level == "problem") | .text'`,
 	"setup": `  stampmill setup && stampmill ping`,
