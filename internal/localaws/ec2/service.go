@@ -24,6 +24,9 @@ import (
 type Options struct {
 	// Buckets turns AWS's throttling on.
 	Buckets bool
+	// Limits replace AWS's default buckets, for an account with other ones: RunInstances is the bucket of that action's requests,
+	// "RunInstances resources" that of its servers.
+	Limits map[string]Limit
 	// Propagation bounds how long describes may miss a new thing; each thing draws its own delay below it. Default 2 s.
 	Propagation time.Duration
 	// Pending is the time from RunInstances or StartInstances to running. Default 5 s.

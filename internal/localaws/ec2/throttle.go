@@ -13,6 +13,9 @@ import (
 // throttling (per account, region and action; token buckets)".
 type bucketSize struct{ size, refill float64 }
 
+// Limit is the size and the refill a second of a bucket.
+type Limit struct{ Size, Refill float64 }
+
 var (
 	runRequests         = bucketSize{5, 2}
 	runResources        = bucketSize{1000, 2}
@@ -83,6 +86,9 @@ func (s *Service) admitResources(c *call, count int) error {
 func (s *Service) take(c *call, name string, size bucketSize, tokens float64) error {
 	if !s.options.Buckets {
 		return nil
+	}
+	if own, ok := s.options.Limits[name]; ok {
+		size = bucketSize{own.Size, own.Refill}
 	}
 	b := &s.buckets
 	b.mu.Lock()
