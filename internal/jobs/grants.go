@@ -21,6 +21,8 @@ type Grant struct {
 	// RequestsEnd and ResourcesEnd are where the place ends in each line.
 	RequestsEnd  float64 `json:"qe,omitempty"`
 	ResourcesEnd float64 `json:"se,omitempty"`
+	// Due is when it was to be served, as it was last known: one that is used much later may have lapsed.
+	Due time.Time `json:"d,omitzero"`
 	// Refused is how often in a row EC2 refused the call though its tokens had come, and After when it is worth the next try.
 	Refused int       `json:"r,omitempty"`
 	After   time.Time `json:"a,omitzero"`
@@ -89,6 +91,12 @@ func (b *Booking) Keep(grant Grant) {
 	b.job.Grants = append(slices.Clone(b.job.Grants), grant)
 }
 
+// Replace puts what became of a grant in its place.
+func (b *Booking) Replace(grant, by Grant) {
+	b.Use(grant)
+	b.Keep(by)
+}
+
 // Use takes a grant out: the call is made now.
 func (b *Booking) Use(grant Grant) {
 	b.mu.Lock()
@@ -98,8 +106,9 @@ func (b *Booking) Use(grant Grant) {
 	}
 }
 
-// longestTurn is for how long a job waits for its turn before it asks again when that comes: others may have left the line.
-const longestTurn = 10 * time.Minute
+// longestTurn is for how long a job waits for its turn before it asks again when that comes: others may have left the line,
+// and the tokens that it was served sooner must not flow over.
+const longestTurn = 5 * time.Minute
 
 // waitTurn is the wait for a budget: exact, since EC2's tokens are lost in a bucket that is full.
 func (s *stint) waitTurn(e *Error) Move {

@@ -138,22 +138,43 @@ func (b *Budgets) confirm(ctx context.Context, k *bucket, c *call, booking *jobs
 	if now := b.Clock(); grant.After.After(now) {
 		return inLine(*c, grant.After)
 	}
+	var place budget.Place
 	var due, at time.Time
-	err := k.change(ctx, func(state *budget.Bucket, now time.Time) bool {
+	err := k.change(ctx, func(state *budget.Bucket, now time.Time) (lapsed bool) {
 		state.Advance(k.limit, now)
-		due, at = state.Due(k.limit, grant.Place()), state.At
-		return false
+		place = grant.Place()
+		if due, at = state.Due(k.limit, place), state.At; !due.After(at) && now.Sub(grant.Due) > slack(k.limit, grant) {
+			place, due = state.Take(k.limit, now, place.Ask)
+			lapsed = true
+		}
+		return lapsed
 	})
 	if err != nil {
 		return err
 	}
 	if due.After(at) {
+		later := granted(*c, place, due)
+		later.Refused = grant.Refused
+		booking.Replace(grant, later)
 		return inLine(*c, due)
 	}
 	c.refused = grant.Refused
 	booking.Use(grant)
 	return nil
 }
+
+// slack is how late a grant may be used. A bucket holds no more than its size: what was served long ago has flowed over
+// while it was not used, and EC2 does not have it any more.
+func slack(limit budget.Limit, grant jobs.Grant) time.Duration {
+	rate := limit.Requests
+	if grant.Resources > 0 {
+		rate = limit.Resources
+	}
+	return max(leastSlack, time.Duration(rate.Size/rate.Refill/2*float64(time.Second)))
+}
+
+// leastSlack is more than a wake is late on a busy worker: a grant that lapsed whenever its job comes would never be used.
+const leastSlack = 10 * time.Second
 
 // reserve takes the tokens, or a place in the line that the job keeps.
 func (b *Budgets) reserve(ctx context.Context, k *bucket, c call, booking *jobs.Booking) error {
@@ -172,7 +193,7 @@ func (b *Budgets) reserve(ctx context.Context, k *bucket, c call, booking *jobs.
 		return err
 	}
 	if due.After(at) {
-		booking.Keep(granted(c, place))
+		booking.Keep(granted(c, place, due))
 		return inLine(c, due)
 	}
 	k.addBlock(block)
@@ -231,13 +252,14 @@ func (b *Budgets) refused(ctx context.Context, c call, cause error) error {
 	}); err != nil || !booked {
 		return nil //nolint:nilerr // the throttle itself is the error that its caller tells
 	}
-	grant := granted(c, place)
+	grant := granted(c, place, due)
 	grant.Refused = c.refused + 1
 	grant.After = b.Clock().Add(min(2*time.Second<<min(c.refused, 8), longestBackOff)).UTC()
-	booking.Keep(grant)
 	if grant.After.After(due) {
 		due = grant.After
+		grant.Due = due
 	}
+	booking.Keep(grant)
 	return &jobs.Error{Class: jobs.InLine, Op: "ec2 " + c.action, Thing: c.bucket, Until: due,
 		Message: inLineText(c) + ": EC2 throttled the last call (" + cause.Error() + ")"}
 }
@@ -245,9 +267,9 @@ func (b *Budgets) refused(ctx context.Context, c call, cause error) error {
 // longestBackOff is for how long a call that EC2 refuses again and again is left alone.
 const longestBackOff = time.Minute
 
-func granted(c call, place budget.Place) jobs.Grant {
+func granted(c call, place budget.Place, due time.Time) jobs.Grant {
 	return jobs.Grant{Bucket: c.bucket, Class: place.Class, Requests: place.Requests, Resources: place.Resources,
-		RequestsEnd: place.RequestsEnd, ResourcesEnd: place.ResourcesEnd}
+		RequestsEnd: place.RequestsEnd, ResourcesEnd: place.ResourcesEnd, Due: due.UTC()}
 }
 
 // inLine refuses the call until its turn. The text has no number: a job's history tells each wait once.
