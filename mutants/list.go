@@ -2,11 +2,11 @@ package main
 
 import "slices"
 
-// all are the mutants, by what they change. "Grant reserved anew at each wake" is for when there are budgets.
+// all are the mutants, by what they change.
 func all() []mutant {
 	return slices.Concat(protocolMutants(), deliveryMutants(), workerMutants(), familyMutants(), storeMutants(), ledgerMutants(),
 		identityMutants(), bakeMutants(), imageMutants(), launchMutants(), terminateMutants(), errorMutants(), adapterMutants(),
-		upkeepMutants(), guestMutants())
+		upkeepMutants(), guestMutants(), budgetMutants())
 }
 
 // in is tests of one package.

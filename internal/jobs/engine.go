@@ -153,7 +153,7 @@ func (e *Engine) carry(ctx context.Context, d *Delivery, m *Message, job *Job) O
 	if d.Claimed != nil {
 		d.Claimed(hold)
 	}
-	ctx = withBooking(withHold(ctx, hold), job)
+	ctx = Book(withHold(ctx, hold), job)
 	log := e.Log.With("job", job.ID, "run", job.Run)
 	log.Debug("claimed", "step", job.Step, "fence", job.Fence, "delivery", job.Delivery)
 	if job.Claims > SoloClaims && d.Alone != nil {

@@ -59,7 +59,8 @@ type Booking struct {
 
 type bookingKey struct{}
 
-func withBooking(ctx context.Context, job *Job) context.Context {
+// Book is ctx in the name of the job.
+func Book(ctx context.Context, job *Job) context.Context {
 	return context.WithValue(ctx, bookingKey{}, &Booking{job: job})
 }
 

@@ -102,6 +102,13 @@ func (b *Budgets) GiveBack(ctx context.Context, grants []jobs.Grant) {
 	all.Wait()
 }
 
+// Ask takes the tokens of a call of the bucket's action, and as many for servers; the error of class jobs.InLine says when its
+// turn comes. It is what Guard does before each call.
+func (b *Budgets) Ask(ctx context.Context, name string, resources float64) error {
+	action := name[strings.LastIndexByte(name, '/')+1:]
+	return b.admit(ctx, &call{bucket: name, action: action, resources: resources, looks: budget.Looks(action)})
+}
+
 // call is one EC2 call that asks for its tokens.
 type call struct {
 	bucket    string

@@ -62,4 +62,3 @@ func (b *Budgets) entry(ctx context.Context, name string) (Entry, bool, error) {
 	parts := append(strings.SplitN(name, "/", 3), "", "")
 	return Entry{Name: name, Account: parts[0], Region: parts[1], Action: parts[2], Limit: k.limit, State: state}, true, nil
 }
-
