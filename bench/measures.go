@@ -24,6 +24,9 @@ var measures = []measure{
 	jobWriteUnits,
 	jobSQSRequests,
 	jobsPerSecond,
+	workersScale,
+	waiting100k,
+	breadth,
 }
 
 func (m measure) barOf(name string) *bar {

@@ -74,11 +74,18 @@ func (e *Engine) awaitKeys(target Target, things []Await) []string {
 	return keys
 }
 
+// shortWait is how long a wait may be for which no event is awaited: to remember who awaits it costs a write, and the next
+// look is about as near as the event.
+const shortWait = 5 * time.Second
+
 // await remembers who awaits the move's things, before the save that makes the job wait: an event that comes between is
 // hidden until then. What cannot be remembered is only polled.
 func (s *stint) await(ctx context.Context, move Move) {
 	job := s.turn.Job
-	keys := s.engine.awaitKeys(job.Target, move.awaits)
+	var keys []string
+	if move.delay > shortWait {
+		keys = s.engine.awaitKeys(job.Target, move.awaits)
+	}
 	fresh := slices.DeleteFunc(slices.Clone(keys), func(key string) bool { return slices.Contains(job.Awaits, key) })
 	if len(fresh) > 0 {
 		if err := s.engine.Awaits.Await(ctx, s.turn.Guard(), job.Run, fresh, s.turn.Now().Add(awaitLife)); err != nil {

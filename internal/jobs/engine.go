@@ -282,6 +282,9 @@ func (a *admission) hideFor(job *Job, now time.Time) time.Duration {
 	if job.Schema > SchemaVersion {
 		return strangerHide
 	}
+	if seq, has := a.message.seq(); has && seq > job.Seq && a.delivery.Receives <= 1 {
+		return 0 // its sender is about to save
+	}
 	patience := a.delivery.patience()
 	if rest := job.Lease.Sub(now); rest > 0 {
 		return min(patience, rest+time.Second)

@@ -22,3 +22,31 @@ func TestNoLaneStarvesHoweverFullTheOthersAre(t *testing.T) {
 		t.Errorf("high was served %d times of %d only", served[LaneHigh], turns)
 	}
 }
+
+func TestNewWorkHoldsBackWhileMoreWakesStandInTheirQueueThanAWorkerTakes(t *testing.T) {
+	t.Parallel()
+	w := NewWorker(WorkerConfig{Slots: 64})
+	holds := func(lane Lane) bool {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return w.holdsBackLocked(lane)
+	}
+	w.note(LaneWake, true)
+	for lane, want := range map[Lane]bool{LaneHigh: false, LaneWake: false, LaneNormal: true, LaneLow: true} {
+		if holds(lane) != want {
+			t.Errorf("with wakes behind, %s holds back: %v, want %v", lane, !want, want)
+		}
+	}
+	w.turns += share * (len(Lanes) - 1) * bufferSize
+	if holds(LaneNormal) {
+		t.Error("a lane that holds back gets no share")
+	}
+	w.asked[LaneNormal] = w.turns
+	if !holds(LaneNormal) {
+		t.Error("a share is more than one receive")
+	}
+	w.note(LaneWake, false)
+	if holds(LaneNormal) {
+		t.Error("new work waits though the wakes have been caught up with")
+	}
+}

@@ -23,6 +23,9 @@ type Making[T any] struct {
 	Check func(T) error
 	// Record puts it into the program's Data.
 	Record func(T)
+	// SharesSave leaves the save to the next one, which comes before the next act or with the delivery's end. It is for what
+	// Act, repeated after a crash, cannot make twice: by its token or its name.
+	SharesSave bool
 }
 
 // Make carries a Making out once. Ready is true when the thing is recorded and saved; otherwise the step returns the move
@@ -40,6 +43,11 @@ func Make[T any](ctx context.Context, turn *Turn, m Making[T]) (thing T, ready b
 		}
 		if ok {
 			return record(ctx, turn, m, found, "found")
+		}
+	}
+	if turn.dirty { // what this step made or learned before
+		if err := turn.Save(ctx); err != nil {
+			return none, false, err
 		}
 	}
 	made, err := m.Act(ctx, turn.Token(m.Thing))
@@ -72,7 +80,9 @@ func adopt[T any](ctx context.Context, turn *Turn, m Making[T], cause error) (T,
 func record[T any](ctx context.Context, turn *Turn, m Making[T], thing T, how string) (T, bool, error) {
 	m.Record(thing)
 	turn.Note("%s %s: %v", how, m.Thing, thing)
-	if err := turn.Save(ctx); err != nil {
+	if m.SharesSave {
+		turn.dirty = true
+	} else if err := turn.Save(ctx); err != nil {
 		return thing, false, err
 	}
 	if m.Check != nil {

@@ -42,6 +42,10 @@ func Wait(d time.Duration, format string, args ...any) Move {
 	return Move{what: moveWait, delay: max(d, 0), reason: fmt.Sprintf(format, args...)}
 }
 
+// Yield gives the slot back and carries the same step out again at once, in a delivery of its own: for long work that has
+// nothing to wait for, so that others get their turn in between.
+func Yield() Move { return Move{what: moveWait, reason: "its next turn", exact: true} }
+
 // FanOut sends the children and carries the same step out again once all of them have finished; Turn.Children then
 // tells how. A step that wants no children returns Done.
 func FanOut(children ...Child) Move { return Move{what: moveFanOut, children: children} }

@@ -146,6 +146,7 @@ func (s *stint) step(ctx context.Context) (move Move, finished bool, err error) 
 			return Done(), false, nil
 		}
 	}
+	s.turn.same = false
 	committed := s.program.Committed()
 	move, waits, stepErr := s.gather(ctx, step)
 	if stepErr == nil && waits {
@@ -201,8 +202,11 @@ func (s *stint) advance(ctx context.Context, step Step, at int) error {
 	}
 	s.setStep(next)
 	job.Wait = nil
-	s.turn.dirty = true
 	s.learn()
+	if s.turn.same {
+		return nil
+	}
+	s.turn.dirty = true
 	if step.Looks || next == endOfSteps {
 		return nil
 	}

@@ -21,7 +21,8 @@ type Turn struct {
 	engine   *Engine
 	program  Program
 	children []ChildResult
-	dirty    bool
+	dirty    bool // there is something to save before the next act
+	same     bool // the step under way changed nothing that another look would not tell again
 	lost     error
 	woken    string
 }
@@ -112,6 +113,11 @@ const (
 // Save writes the job with the program's Data now, fence checked, seq untouched. What a step made must be saved before
 // the step makes the next thing. An error means that the delivery is over: return it.
 func (t *Turn) Save(ctx context.Context) error { return t.engine.saveTurn(ctx, t) }
+
+// OnlySaw says that the step, in this delivery, made nothing, and learned nothing but what a repetition would learn again
+// and what no later act's parameters come from. What comes next need not wait for a save: a delivery that follows a crash
+// looks again and comes to the same.
+func (t *Turn) OnlySaw() { t.same = true }
 
 // Note adds a line to the job's history with the next save.
 func (t *Turn) Note(format string, args ...any) {

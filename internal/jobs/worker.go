@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -32,7 +33,9 @@ type Worker struct {
 	free     int
 	turns    int
 	ready    map[Lane][]*inHand
-	helping  map[Lane]int // helpers of the lane's poller
+	helping  map[Lane]int  // helpers of the lane's poller
+	behind   map[Lane]bool // the lane's last receive was full: more stands behind it
+	asked    map[Lane]int  // the turn in which the lane was last polled
 	held     map[*inHand]struct{}
 	changed  chan struct{} // closed and replaced when room may have come
 	draining bool
@@ -69,7 +72,8 @@ func NewWorker(config WorkerConfig) *Worker {
 		config.Log = slog.Default()
 	}
 	return &Worker{WorkerConfig: config, solo: semaphore.NewWeighted(int64(config.Slots)), free: config.Slots,
-		ready: map[Lane][]*inHand{}, helping: map[Lane]int{}, held: map[*inHand]struct{}{}, changed: make(chan struct{})}
+		ready: map[Lane][]*inHand{}, helping: map[Lane]int{},
+		behind: map[Lane]bool{}, asked: map[Lane]int{}, held: map[*inHand]struct{}{}, changed: make(chan struct{})}
 }
 
 // Run works until the context ends, then drains: the running polls and steps finish, what was not begun is handed back.
@@ -124,6 +128,7 @@ func (w *Worker) poll(ctx context.Context, lane Lane) {
 		messages, err := w.Queue.Receive(w.base, lane, room, w.Engine.Times.Poll)
 		if err != nil {
 			failures++
+			w.note(lane, false) // the others need not wait for it
 			w.Log.Warn("cannot receive", "lane", lane, "error", err)
 			select {
 			case <-time.After(min(time.Second<<min(failures, 5), 30*time.Second)):
@@ -132,6 +137,7 @@ func (w *Worker) poll(ctx context.Context, lane Lane) {
 			continue
 		}
 		failures = 0
+		w.note(lane, len(messages) >= room)
 		w.take(lane, messages)
 		if len(messages) == bufferSize {
 			w.callHelp(ctx, lane)
@@ -159,11 +165,12 @@ func (w *Worker) help(ctx context.Context, lane Lane) {
 		w.helping[lane]--
 		w.mu.Unlock()
 	}()
-	for ctx.Err() == nil && w.spare() >= bufferSize {
+	for ctx.Err() == nil && w.spare(lane) >= bufferSize {
 		messages, err := w.Queue.Receive(w.base, lane, bufferSize, 0)
 		if err != nil {
 			return // the poller meets the same error, tells it and waits
 		}
+		w.note(lane, len(messages) >= bufferSize)
 		w.take(lane, messages)
 		if len(messages) < bufferSize {
 			return
@@ -171,10 +178,13 @@ func (w *Worker) help(ctx context.Context, lane Lane) {
 	}
 }
 
-// spare is how many slots are free beyond what is ready.
-func (w *Worker) spare() int {
+// spare is how many slots are free for the lane beyond what is ready.
+func (w *Worker) spare(lane Lane) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.holdsBackLocked(lane) {
+		return 0
+	}
 	spare := w.free
 	for _, ready := range w.ready {
 		spare -= len(ready)
@@ -182,13 +192,28 @@ func (w *Worker) spare() int {
 	return spare
 }
 
-// room waits until the lane's buffer is half empty; 0 means that the worker drains.
+// holdsBackLocked: more urgent lanes have more than this worker takes, so that nothing is received from this one but its
+// share. Wakes go before new work: what is begun is finished before more is begun.
+func (w *Worker) holdsBackLocked(lane Lane) bool {
+	if w.turns-w.asked[lane] >= share*(len(Lanes)-1)*bufferSize {
+		return false
+	}
+	return slices.ContainsFunc(Lanes[:slices.Index(Lanes, lane)], func(urgent Lane) bool { return w.behind[urgent] })
+}
+
+// room waits until the lane's buffer is half empty and nothing holds it back; 0 means that the worker drains.
 func (w *Worker) room(ctx context.Context, lane Lane) int {
 	for {
 		w.mu.Lock()
 		room, changed := bufferSize-len(w.ready[lane]), w.changed
 		if w.free == 0 && len(w.ready[lane]) > 0 {
 			room = 0 // no slot to come soon: leave the rest to other workers
+		}
+		if room >= bufferSize/2 && w.holdsBackLocked(lane) {
+			room = 0
+		}
+		if room >= bufferSize/2 {
+			w.asked[lane] = w.turns
 		}
 		draining := w.draining
 		w.mu.Unlock()
@@ -203,6 +228,17 @@ func (w *Worker) room(ctx context.Context, lane Lane) int {
 		case <-ctx.Done():
 			return 0
 		}
+	}
+}
+
+// note remembers whether a receive from the lane was full, and lets the others go on where it no longer is.
+func (w *Worker) note(lane Lane, full bool) {
+	w.mu.Lock()
+	caughtUp := w.behind[lane] && !full
+	w.behind[lane] = full
+	w.mu.Unlock()
+	if caughtUp {
+		w.signal()
 	}
 }
 

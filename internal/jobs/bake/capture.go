@@ -79,7 +79,8 @@ func (b *program) stop(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) 
 	}
 	switch i := found[0]; i.State {
 	case "stopped":
-		s.Volumes = i.Volumes
+		s.Volumes = i.Volumes // they stay: another look shows the same
+		turn.OnlySaw()
 		return jobs.Done(), nil
 	case "terminated", "shutting-down":
 		return jobs.Fail("the builder %s is %s: %s", s.ID, i.State, orUnknown(i.StateReason)), nil
@@ -153,6 +154,10 @@ func (b *program) includedVolumes() []string {
 
 // capture reserves the version's number, so that name and tags carry it, and begins the AMI.
 func (b *program) capture(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
+	if b.progress.Image.ID != "" {
+		turn.OnlySaw()
+		return jobs.Done(), nil
+	}
 	if err := b.reserve(ctx, turn); err != nil {
 		return jobs.Move{}, err
 	}
@@ -169,7 +174,10 @@ func (b *program) capture(ctx context.Context, turn *jobs.Turn) (jobs.Move, erro
 	if err != nil || !ready {
 		return jobs.Move{}, err
 	}
-	return jobs.Done(), nil
+	if b.spec.freezes() {
+		return jobs.Done(), nil // the thaw must not wait
+	}
+	return b.untilImage(turn, &b.progress.Image, b.region), nil // one save holds both
 }
 
 func (b *program) reserve(ctx context.Context, turn *jobs.Turn) error {
@@ -268,8 +276,9 @@ func (b *program) making(turn *jobs.Turn, thing string, into *image, begin func(
 			}
 			return "", false, nil
 		},
-		Act:    func(ctx context.Context, _ string) (string, error) { return begin(ctx, name) },
-		Record: func(id string) { *into = image{ID: id, Begun: turn.Now()} },
+		Act:        func(ctx context.Context, _ string) (string, error) { return begin(ctx, name) },
+		Record:     func(id string) { *into = image{ID: id, Begun: turn.Now()} },
+		SharesSave: true, // the name finds it again
 	}
 }
 
@@ -293,12 +302,9 @@ func (b *program) available(ctx context.Context, turn *jobs.Turn) (jobs.Move, er
 
 // awaitImage looks at an AMI that is being made in the region. A nil image: return the move or the error.
 func (b *program) awaitImage(ctx context.Context, turn *jobs.Turn, made *image, region, thing string) (*c.Image, jobs.Move, error) {
-	now, pending := turn.Now(), func() jobs.Move {
-		return jobs.Look(b.untilLook(turn.Now(), *made, captureIn(region), firstImageLook), "the AMI %s to be available", made.ID).
-			Awaiting(jobs.Await{Region: region, ID: made.ID})
-	}
+	now := turn.Now()
 	if !b.due(ctx, now, *made, captureIn(region), firstImageLook) {
-		return nil, pending(), nil
+		return nil, b.untilImage(turn, made, region), nil
 	}
 	ec2 := b.ec2In(region)
 	found, err := ec2.Images(ctx, made.ID)
@@ -314,12 +320,18 @@ func (b *program) awaitImage(ctx context.Context, turn *jobs.Turn, made *image, 
 		return &i, jobs.Move{}, nil
 	case "pending", "transient":
 		made.Looked = now
-		return nil, pending(), nil
+		return nil, b.untilImage(turn, made, region), nil
 	case "failed", "error", "invalid":
 		return nil, jobs.Move{}, b.again(ctx, turn, ec2, made, thing, i)
 	default:
 		return nil, jobs.Fail("the AMI %s is %s", made.ID, i.State), nil
 	}
+}
+
+// untilImage waits for the next look at an AMI that is being made, or for its event.
+func (b *program) untilImage(turn *jobs.Turn, made *image, region string) jobs.Move {
+	return jobs.Look(b.untilLook(turn.Now(), *made, captureIn(region), firstImageLook), "the AMI %s to be available", made.ID).
+		Awaiting(jobs.Await{Region: region, ID: made.ID})
 }
 
 // again removes an AMI that failed and begins another attempt.

@@ -29,7 +29,7 @@ const (
 	overtime = 30 * time.Minute
 )
 
-// carryOut sends the order once, and asks for its end. The command's id is saved as soon as it is sent; if that is lost,
+// carryOut sends the order once, and asks for its end. The command's id is saved with the wait that follows; if that is lost,
 // the second command under the same token waits on the server for the first. Ended is false where the step has to return
 // the move or the error.
 func (b *program) carryOut(ctx context.Context, turn *jobs.Turn, o order) (outcome guest.Outcome, ended bool, move jobs.Move, err error) {
@@ -59,6 +59,7 @@ func (b *program) carryOut(ctx context.Context, turn *jobs.Turn, o order) (outco
 		return b.resend(turn, o, r, outcome)
 	}
 	b.progress.Command = nil
+	turn.OnlySaw()
 	return outcome, true, move, nil
 }
 
@@ -77,7 +78,7 @@ func (b *program) send(ctx context.Context, turn *jobs.Turn, o order, r *command
 		return err
 	}
 	r.ID, r.Sent, r.Polls = id, turn.Now(), 0
-	return turn.Save(ctx)
+	return nil
 }
 
 // resend sends a command again that never began, under the same token.

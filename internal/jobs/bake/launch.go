@@ -37,6 +37,10 @@ func (b *program) launchTest(ctx context.Context, turn *jobs.Turn) (jobs.Move, e
 
 // launch makes one server in the first pool with capacity. Each further pool is a new attempt, saved before its call.
 func (b *program) launch(ctx context.Context, turn *jobs.Turn, thing string, s *server) (jobs.Move, error) {
+	if s.ID != "" {
+		turn.OnlySaw()
+		return jobs.Done(), nil
+	}
 	known, move, err := b.mayAsk(ctx, turn, thing, s)
 	if err != nil || !move.IsDone() {
 		return move, err
@@ -50,7 +54,7 @@ func (b *program) launch(ctx context.Context, turn *jobs.Turn, thing string, s *
 		_, ready, err := jobs.Make(ctx, turn, b.makingServer(turn, thing, s, request))
 		switch {
 		case ready:
-			return jobs.Done(), b.asker(turn).Granted(ctx, b.places()[s.Pool%len(b.pools())], known, begun)
+			return b.launched(thing, s), b.asker(turn).Granted(ctx, b.places()[s.Pool%len(b.pools())], known, begun)
 		case jobs.IsClass(err, jobs.NewAttempt):
 			if err := turn.NewAttempt(ctx, thing); err != nil {
 				return jobs.Move{}, err
@@ -66,10 +70,19 @@ func (b *program) launch(ctx context.Context, turn *jobs.Turn, thing string, s *
 	return jobs.Wait(time.Second, "a pool for the %s", thing), nil
 }
 
+// launched waits for the server that was just launched, so that one save holds both.
+func (b *program) launched(thing string, s *server) jobs.Move {
+	if b.spec.inUserData() {
+		return jobs.Done()
+	}
+	return jobs.Look(b.bootWait(thing, 0), "the %s %s to come online in SSM", thing, s.ID)
+}
+
 func (b *program) makingServer(turn *jobs.Turn, thing string, s *server, request c.LaunchRequest) jobs.Making[c.Instance] {
 	return jobs.Making[c.Instance]{
 		Thing:         thing,
 		SkipFirstLook: true,
+		SharesSave:    true, // the token finds it again
 		Recorded:      func() (c.Instance, bool) { return c.Instance{ID: s.ID}, s.ID != "" },
 		Look: func(ctx context.Context) (c.Instance, bool, error) {
 			found, err := b.ec2().InstancesByToken(ctx, turn.Token(thing))
@@ -193,6 +206,7 @@ func (b *program) answers(thing string, s *server) func(context.Context, *jobs.T
 			}
 		}
 		if s.Online {
+			turn.OnlySaw()
 			return b.healthy(ctx, thing, s)
 		}
 		limit := b.spec.Builder.Within.Or(bootLimit)

@@ -35,6 +35,9 @@ func (b *program) resolve(ctx context.Context, turn *jobs.Turn) (jobs.Move, erro
 		return jobs.Fail("sysprep stops the builder itself, which a spot instance cannot: use market on-demand or generalize false"), nil
 	}
 	turn.Note("from %s (%s, %s)", s.Parent, s.Architecture, s.Platform)
+	if b.spec.resolvesNothing() {
+		turn.OnlySaw()
+	}
 	return jobs.Done(), nil
 }
 

@@ -18,6 +18,8 @@ type Spec struct {
 	Message string `json:"message,omitempty" example:"hello"`
 	// Wait is how long the job waits before it ends: for trying out waits, cancels and drains.
 	Wait spec.Duration `json:"wait,omitempty" example:"30s"`
+	// Stages is in how many stages it answers, each a delivery of its own: for measuring how workers share themselves out.
+	Stages int `json:"stages,omitempty" min:"0" max:"1000" example:"9"`
 	// Fail makes the job fail, for trying out what watches for failures.
 	Fail bool `json:"fail,omitempty"`
 }
@@ -80,6 +82,8 @@ type program struct {
 }
 
 type progress struct {
+	// Stage is how many stages are behind it.
+	Stage    int       `json:"stage,omitempty"`
 	Answered time.Time `json:"answered,omitzero"`
 }
 
@@ -91,7 +95,7 @@ func (p *program) Committed() bool   { return false }
 
 // Data is nothing until there is something: an item without it is written cheaper.
 func (p *program) Data() any {
-	if p.progress.Answered.IsZero() {
+	if p.progress == (progress{}) {
 		return nil
 	}
 	return p.progress
@@ -106,6 +110,10 @@ func (p *program) answer(_ context.Context, turn *jobs.Turn) (jobs.Move, error) 
 		if rest := turn.StepSince().Add(time.Duration(p.spec.Wait)).Sub(turn.Now()); rest > 0 {
 			return jobs.Wait(rest, "the time that its spec asks for"), nil
 		}
+	}
+	if p.progress.Stage+1 < p.spec.Stages {
+		p.progress.Stage++
+		return jobs.Yield(), nil
 	}
 	if p.spec.Fail {
 		return jobs.Fail("its spec asks it to fail"), nil

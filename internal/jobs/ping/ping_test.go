@@ -49,3 +49,16 @@ func TestAPingTooLargeIsRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestAPingOfStagesTakesADeliveryForEach(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := launchtest.New(t)
+		w.Kinds = jobs.NewKinds(ping.Kind{})
+		id := w.Submit("Ping", "hello", "1", `{"stages": 9}`)
+		w.Run()
+		if job := w.WantState(id, jobs.Succeeded); job.Seq != 9 {
+			t.Errorf("nine stages took %d deliveries", job.Seq)
+		}
+	})
+}
