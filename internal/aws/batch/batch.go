@@ -9,7 +9,9 @@ package batch
 import (
 	"context"
 	"fmt"
+	"maps"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 )
@@ -143,8 +145,8 @@ func (w *window[T, U]) add(key T) {
 
 // contains looks from the end: a caller's keys come into one window after the other.
 func contains[T comparable, U any](list []*window[T, U], w *window[T, U]) bool {
-	for i := len(list) - 1; i >= 0; i-- {
-		if list[i] == w {
+	for _, joined := range slices.Backward(list) {
+		if joined == w {
 			return true
 		}
 	}
@@ -180,7 +182,7 @@ func (b *Batcher[T, U]) run(w *window[T, U]) {
 	begun := time.Now()
 	along := b.takeAlong(w, begun)
 	w.values, w.failed = map[T]U{}, map[T]error{}
-	b.ask(w, append(w.keys[:len(w.keys):len(w.keys)], along...))
+	b.ask(w, append(slices.Clip(w.keys), along...))
 	b.arrive(w, along, begun)
 	close(w.done)
 }
@@ -190,9 +192,7 @@ func (b *Batcher[T, U]) ask(w *window[T, U], keys []T) {
 	values, err := b.guarded(w.ctx, keys)
 	switch {
 	case err == nil:
-		for key, value := range values {
-			w.values[key] = value
-		}
+		maps.Copy(w.values, values)
 	case len(keys) > 1 && b.options.Blames != nil && b.options.Blames(err):
 		b.ask(w, keys[:len(keys)/2])
 		b.ask(w, keys[len(keys)/2:])

@@ -110,7 +110,7 @@ func (r *Region) fetchRunning(ctx context.Context, asked []invocation) (map[invo
 	for n := 0; n < listPages && pages.HasMorePages(); n++ {
 		page, err := pages.NextPage(ctx)
 		if err = awserr.From(err, "commands in progress"); jobs.IsClass(err, jobs.Fatal) {
-			return nil, nil //nolint:nilnil,nilerr // each is asked for by itself, and says what is not allowed
+			return nil, nil //nolint:nilnil // each is asked for by itself, and says what is not allowed
 		}
 		if err != nil {
 			return nil, err

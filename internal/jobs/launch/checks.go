@@ -30,7 +30,7 @@ func (l *launch) conclude(turn *jobs.Turn, pending []ledger.Server, what string,
 		}
 	}
 	if len(left) > 0 && !l.late(now) {
-		return jobs.Wait(l.pause(now), "%d of %d servers: %s", len(left), p.Up.Len(), what)
+		return jobs.Look(l.pause(now), "%d of %d servers: %s", len(left), p.Up.Len(), what)
 	}
 	for _, server := range left {
 		p.fail(server.Ordinal, server.InstanceID, fmt.Sprintf("%s: not within %s%s", what, l.spec.within(), because(reasons[server.Ordinal])))

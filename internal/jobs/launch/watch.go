@@ -70,7 +70,7 @@ func (l *launch) watch(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) 
 		p.Watched = true
 		return jobs.Done(), nil
 	}
-	return jobs.Wait(l.pause(now), "%d of %d servers to run", pending.Len(), p.Launched.Len()), nil
+	return jobs.Look(l.pause(now), "%d of %d servers to run", pending.Len(), p.Launched.Len()), nil
 }
 
 func (l *launch) firstLook() time.Duration {

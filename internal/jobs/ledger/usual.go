@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"maps"
 	"math"
 	"time"
 )
@@ -44,9 +45,7 @@ func Learnt(usual map[string]Usual, took map[string]float64) map[string]Usual {
 		return usual
 	}
 	all := make(map[string]Usual, len(usual)+len(took))
-	for thing, u := range usual {
-		all[thing] = u
-	}
+	maps.Copy(all, usual)
 	for thing, seconds := range took {
 		all[thing] = all[thing].With(seconds)
 	}
