@@ -28,6 +28,8 @@ type Options struct {
 	Along int
 	// Fresh reports that a caller wants no value that was asked for before it came: it knows that there is a new one.
 	Fresh func(ctx context.Context) bool
+	// Lend gives the call's context what the call needs of a caller's; nil: nothing. It must not hold the caller's claim.
+	Lend func(call, caller context.Context) context.Context
 	// Blames reports that an error is about single keys of the call, not about the call: the keys are then asked for in
 	// halves, so that the error is only theirs whose key it is about.
 	Blames func(err error) bool
@@ -77,7 +79,7 @@ type window[T comparable, U any] struct {
 // and is given up when nobody waits for it any more.
 func (b *Batcher[T, U]) Get(ctx context.Context, keys ...T) (map[T]U, error) {
 	values := make(map[T]U, len(keys))
-	windows := b.join(keys, values, b.options.Fresh != nil && b.options.Fresh(ctx))
+	windows := b.join(ctx, keys, values, b.options.Fresh != nil && b.options.Fresh(ctx))
 	for i, w := range windows {
 		select {
 		case <-w.done:
@@ -101,7 +103,7 @@ func (b *Batcher[T, U]) Get(ctx context.Context, keys ...T) (map[T]U, error) {
 
 // join takes the values that were asked for ahead, and puts the other keys into the call that they are on the way with,
 // the open window, and further ones where it is full.
-func (b *Batcher[T, U]) join(keys []T, values map[T]U, fresh bool) []*window[T, U] {
+func (b *Batcher[T, U]) join(ctx context.Context, keys []T, values map[T]U, fresh bool) []*window[T, U] {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := time.Now()
@@ -124,6 +126,9 @@ func (b *Batcher[T, U]) join(keys []T, values map[T]U, fresh bool) []*window[T, 
 		if !contains(joined, w) {
 			joined = append(joined, w)
 			w.waiting++
+			if b.options.Lend != nil && !w.closed {
+				w.ctx = b.options.Lend(w.ctx, ctx)
+			}
 		}
 		if !w.closed && len(w.keys) >= b.options.Size {
 			b.close(w)

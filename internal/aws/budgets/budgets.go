@@ -122,10 +122,7 @@ type call struct {
 func (b *Budgets) admit(ctx context.Context, c *call) error {
 	k := b.bucket(c.bucket)
 	booking, booked := jobs.BookingOf(ctx)
-	class := budget.Normal
-	if booked {
-		class = booking.Class()
-	}
+	class := jobs.LineOf(ctx)
 	if booked && !c.looks {
 		if grant, ok := booking.Held(c.bucket, c.resources); ok {
 			return b.confirm(ctx, k, c, booking, grant)

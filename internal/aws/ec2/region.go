@@ -84,7 +84,7 @@ func newRegion(regional *clients.Regional, guard Guard) *Region {
 
 // shared are the options of calls that jobs share: of so many ids at most, filled up to along with those that are due.
 func shared(size, along int) batch.Options {
-	return batch.Options{Size: size, Along: along, Fresh: jobs.KnowsNews, Blames: awserr.IsAboutOne}
+	return batch.Options{Size: size, Along: along, Fresh: jobs.KnowsNews, Lend: jobs.Lend, Blames: awserr.IsAboutOne}
 }
 
 func guarded(regional *clients.Regional, guard Guard) *ec2.Client {

@@ -38,7 +38,7 @@ type tagged struct {
 }
 
 func (r *Region) newTagged() tagged {
-	options := batch.Options{Size: ownersPerCall, Idle: gathering, Blames: awserr.IsAboutOne}
+	options := batch.Options{Size: ownersPerCall, Idle: gathering, Lend: jobs.Lend, Blames: awserr.IsAboutOne}
 	return tagged{
 		instances: batch.New(options, byOwner(r.describe, func(i c.Instance) map[string]string { return i.Tags })),
 		images: batch.New(options, byOwner(func(ctx context.Context, filters []types.Filter) ([]c.Image, error) {
