@@ -3,7 +3,7 @@
 // A schedule is a function of its seed: an installation with several workers, a user who submits, repeats, cancels and
 // retries, and faults before and after every call, through the real SDK to the embedded endpoint. Workers die, freeze and
 // lose answers; calls take effect late; the endpoint throttles, conflicts and breaks; queues deliver twice and out of
-// order; capacity comes and goes. What befalls a call is drawn from the seed and the call's identity (worker, call, how
+// order; events get lost; capacity comes and goes. What befalls a call is drawn from the seed and the call's identity (worker, call, how
 // many-th), not from when it comes, so that a failing seed fails again.
 //
 // After some time all faults end. Then every job must end, and what is left in EC2 must be what the jobs asked for. What

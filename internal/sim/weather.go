@@ -26,6 +26,8 @@ type weather struct {
 	lag                                time.Duration // of describes, at most
 	deaths, freezes                    int           // at most
 	duplicates, lateMessages, disorder float64
+	deaf                               bool    // no rules: all is polled
+	lostEvents                         float64 // an event
 }
 
 func drawWeather(d dice) weather {
@@ -40,6 +42,8 @@ func drawWeather(d dice) weather {
 	if r.chance(0.4) {
 		w.skew = r.between(0, 2400*time.Millisecond)
 	}
+	news := d.at("events")
+	w.deaf, w.lostEvents = news.chance(0.15), news.seldom(0.5, 0.02, 0.9)
 	w.lag = pick(r, time.Second, 2*time.Second, 10*time.Second, 90*time.Second, 3*time.Minute)
 	return w
 }
@@ -55,6 +59,7 @@ func (s *schedule) config() rig.Config {
 		Capacity: s.plan.capacity,
 	}}
 	c.Endpoint.SQS.Mischief = s.mischief
+	c.Endpoint.LoseEvent, c.NoEvents = s.loseEvent, s.weather.deaf
 	return c
 }
 
@@ -62,6 +67,13 @@ const (
 	reapGrace    = 20 * time.Minute
 	reapInterval = 5 * time.Minute
 )
+
+// loseEvent: EventBridge does its best, and no more. What is not lost still comes late, twice or after others, as the queue
+// likes; that goes on after the storm, since no job may rely on an event.
+func (s *schedule) loseEvent(e api.Event) bool {
+	identity := []string{"event", e.DetailType, e.Region}
+	return s.at(append(append(identity, e.Resources...), fmt.Sprint(e.Detail))...).chance(s.weather.lostEvents)
+}
 
 // mischief is what a queue does to a delivery.
 func (s *schedule) mischief(d sqs.Delivery) sqs.Mischief {
