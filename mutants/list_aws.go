@@ -96,7 +96,7 @@ func (q *Queue) deleteBatch(`}},
 		{
 			name:   "half-of-the-rows",
 			breaks: "2: keys that DynamoDB left unprocessed are taken for absent",
-			edits:  []edit{{saveFile, `			ask = out.UnprocessedKeys`, `			ask = nil`}},
+			edits:  []edit{{"internal/aws/store/awaits.go", `			ask = out.UnprocessedKeys`, `			ask = nil`}},
 			tests:  in("internal/aws/store", "TestRowsThatDynamoDBLeftUnprocessedAreAskedForAgain"),
 		},
 	}

@@ -96,9 +96,7 @@ func deliveryMutants() []mutant {
 			name:   "lost-act-forgotten",
 			breaks: "3: after a death nobody knows that a call may have been made, and the undo looks once",
 			edits: []edit{{stintFile, `		job.Lost = now
-	}
-	program, err`, `	}
-	program, err`}},
+		job.Grants = nil`, `		job.Grants = nil`}},
 			tests: in(jobsTests, "TestAnUndoLooksForWhatALostCallMakesLate"),
 		},
 		{

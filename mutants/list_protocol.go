@@ -85,7 +85,7 @@ func protocolMutants() []mutant {
 		{
 			name:   "newer-schema-dead-lettered",
 			breaks: "1: during a deployment, what newer workers send goes to the dead letters",
-			edits:  []edit{{engineFile, `		return hidden(strangerHide) // for a newer worker`, `		return refused(err.Error())`}},
+			edits:  []edit{{engineFile, `		return nil, hidden(strangerHide) // for a newer worker`, `		return nil, refused(err.Error())`}},
 			tests:  in(jobsTests, "TestAMessageOfANewerSchemaIsLeftToANewerWorker"),
 		},
 		{

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -58,9 +59,10 @@ func (w *world) watch() string {
 	return m.JobID("")
 }
 
-// happens lets the AMI be there after a while, and tells of it if told.
-func (w *world) happens(after time.Duration, told bool) {
-	go func() {
+// happens lets the AMI be there after a while, and tells of it if told. What it gives waits until then.
+func (w *world) happens(after time.Duration, told bool) (wait func()) {
+	var happening sync.WaitGroup
+	happening.Go(func() {
 		time.Sleep(after)
 		w.memory.mu.Lock()
 		defer w.memory.mu.Unlock()
@@ -68,7 +70,8 @@ func (w *world) happens(after time.Duration, told bool) {
 		if told {
 			w.memory.enqueueRaw(jobs.LaneWake, []byte(imageEvent(awaitedAMI, "available")))
 		}
-	}()
+	})
+	return happening.Wait
 }
 
 func (m *memory) enqueueRaw(lane jobs.Lane, body []byte) {
@@ -82,7 +85,7 @@ func TestAnEventWakesTheJobThatAwaitsItsThingAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		id, begun := w.watch(), time.Now()
-		w.happens(3*time.Minute, true)
+		defer w.happens(3*time.Minute, true)()
 		w.run()
 		w.wantState(id, jobs.Succeeded)
 		if took := w.job(id).Ended.Sub(begun); took > 3*time.Minute+2*time.Second {
@@ -96,7 +99,7 @@ func TestAnEventThatGetsLostDelaysItsJobUntilTheNextLookOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		id, begun := w.watch(), time.Now()
-		w.happens(3*time.Minute, false)
+		defer w.happens(3*time.Minute, false)()
 		w.run()
 		w.wantState(id, jobs.Succeeded)
 		if took := w.job(id).Ended.Sub(begun); took > watchLook+15*time.Second {
@@ -199,7 +202,7 @@ func TestADeathAtEveryCallLosesNoJobThatAwaitsAnEvent(t *testing.T) {
 				w := newWorld(t)
 				w.memory.dieAt, w.memory.after = call, after
 				id := w.watch()
-				w.happens(3*time.Minute, true)
+				defer w.happens(3*time.Minute, true)()
 				w.run()
 				died = died || w.memory.worker > 0
 				w.wantState(id, jobs.Succeeded)
@@ -215,4 +218,47 @@ func TestADeathAtEveryCallLosesNoJobThatAwaitsAnEvent(t *testing.T) {
 			return
 		}
 	}
+}
+
+func TestThingsAreAwaitedWhereTheyAre(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		target jobs.Target
+		await  jobs.Await
+		want   string
+	}{
+		{jobs.Target{}, jobs.Await{ID: "i-1"}, "123456789012/us-east-1/i-1"},
+		{jobs.Target{Region: "eu-west-1"}, jobs.Await{ID: "i-1"}, "123456789012/eu-west-1/i-1"},
+		{jobs.Target{Region: "eu-west-1"}, jobs.Await{Region: "eu-central-1", ID: "ami-1"}, "123456789012/eu-central-1/ami-1"},
+		{jobs.Target{Role: "arn:aws:iam::999999999999:role/stampmill"}, jobs.Await{ID: "i-1"}, "999999999999/us-east-1/i-1"},
+		{jobs.Target{}, jobs.Await{}, ""},
+	} {
+		m := newMemory()
+		engine := jobs.NewEngine(jobs.EngineConfig{Store: m, Families: m, Sender: m, Awaits: m, Account: "123456789012", Region: "us-east-1", Log: quiet,
+			Kinds: jobs.NewKinds(patient{c.await})})
+		body, err := (&jobs.Message{Type: jobs.Submit, Kind: "Patient", Name: "web", Key: "k", Role: c.target.Role, Region: c.target.Region, Spec: json.RawMessage(`{}`)}).Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		engine.Deliver(t.Context(), &jobs.Delivery{Token: "t", Received: jobs.Received{Lane: jobs.LaneNormal, ID: "m", OriginalID: "m", Body: body, Receives: 1}})
+		if _, found := m.awaits[c.want]; found != (c.want != "") || len(m.awaits) > 1 {
+			t.Errorf("%v of a job in %v is awaited as %v, want %q", c.await, c.target, m.awaits, c.want)
+		}
+	}
+}
+
+// patient is a kind that awaits a thing and never sees it.
+type patient struct{ await jobs.Await }
+
+func (patient) Name() string                              { return "Patient" }
+func (patient) Check(json.RawMessage) error               { return nil }
+func (p patient) Program(*jobs.Job) (jobs.Program, error) { return p, nil }
+func (patient) Undo() []jobs.Step                         { return nil }
+func (patient) Committed() bool                           { return false }
+func (patient) Data() any                                 { return nil }
+func (patient) Result() any                               { return nil }
+func (p patient) Steps() []jobs.Step {
+	return []jobs.Step{{Name: "wait", Looks: true, Do: func(context.Context, *jobs.Turn) (jobs.Move, error) {
+		return jobs.Wait(time.Hour, "it").Awaiting(p.await), nil
+	}}}
 }
