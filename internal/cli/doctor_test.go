@@ -17,6 +17,7 @@ import (
 	ddb "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -99,6 +100,8 @@ func (s *shell) spy(edit func(string, *http.Response) *http.Response) *spy {
 	return w
 }
 
+func (s *shell) events() *eventbridge.Client { return s.User.Clients.For(jobs.Target{}).Events }
+
 // belongings makes something of each kind that rights are tried on.
 func (s *shell) belongings() {
 	s.t.Helper()
@@ -152,7 +155,7 @@ func TestDoctorFindsNothingWrongWithAFreshSetUpAndChangesNothing(t *testing.T) {
 		for _, f := range found {
 			areas[f.Area] = true
 		}
-		for _, area := range []string{"identity", "queues", "tables", "bucket", "workers", "targets", "rights", "network", "clock"} {
+		for _, area := range []string{"identity", "queues", "events", "tables", "bucket", "workers", "targets", "rights", "network", "clock"} {
 			if !areas[area] {
 				t.Errorf("nothing is said of %s", area)
 			}
@@ -182,6 +185,18 @@ func TestDoctorSaysWhatIsWrongAndWhatToDo(t *testing.T) {
 		"not encrypted":      {func(t *testing.T, s *shell) { s.set(jobs.LaneHigh, "SqsManagedSseEnabled", "false") }, nil, "warning", "queues", "not encrypted", ""},
 		"dead letters": {func(_ *testing.T, s *shell) { s.bury(jobs.LaneLow, "a", "{}", "no kind") }, nil,
 			"warning", "queues", "1 dead letters", "stampmill dead list"},
+		"a rule is missing": {func(t *testing.T, s *shell) {
+			fatal(t, ignore(s.events().RemoveTargets(t.Context(), &eventbridge.RemoveTargetsInput{Rule: aws.String("stampmill-images"), Ids: []string{setup.RuleTarget}})))
+			fatal(t, ignore(s.events().DeleteRule(t.Context(), &eventbridge.DeleteRuleInput{Name: aws.String("stampmill-images")})))
+		}, nil, "warning", "events", "no such rule", "stampmill setup"},
+		"a rule without the wake queue": {func(t *testing.T, s *shell) {
+			fatal(t, ignore(s.events().RemoveTargets(t.Context(), &eventbridge.RemoveTargetsInput{Rule: aws.String("stampmill-commands"), Ids: []string{setup.RuleTarget}})))
+		}, nil, "warning", "events", "none of its targets", "stampmill setup"},
+		"a rule with another pattern": {func(t *testing.T, s *shell) {
+			fatal(t, ignore(s.events().PutRule(t.Context(), &eventbridge.PutRuleInput{Name: aws.String("stampmill-instances"), EventPattern: aws.String(`{"source":["aws.ec2"]}`)})))
+		}, nil, "warning", "events", "its pattern is", "stampmill setup"},
+		"a wake queue that takes no event": {func(t *testing.T, s *shell) { s.set(jobs.LaneWake, "Policy", "") }, nil,
+			"warning", "events", "does not let it send", "stampmill setup"},
 		"no TTL": {func(t *testing.T, s *shell) {
 			fatal(t, ignore(s.User.DynamoDB().UpdateTimeToLive(t.Context(), &dynamodb.UpdateTimeToLiveInput{TableName: aws.String("stampmill-jobs"),
 				TimeToLiveSpecification: &ddb.TimeToLiveSpecification{AttributeName: aws.String("exp"), Enabled: aws.Bool(false)}})))
