@@ -47,7 +47,7 @@ func budgetMutants() []mutant {
 		{
 			name:   "urgent-waits-in-line",
 			breaks: "an urgent launch waits behind ten thousand low ones",
-			edits:  []edit{{lineFile, `{13. / 16, 2. / 16, 1. / 16}`, `{1. / 16, 2. / 16, 13. / 16}`}, {lineFile, `		if first < 0 {
+			edits: []edit{{lineFile, `{13. / 16, 2. / 16, 1. / 16}`, `{1. / 16, 2. / 16, 13. / 16}`}, {lineFile, `		if first < 0 {
 			first = class
 		}`, `		first = class`}},
 			tests: in(bucketTests, "TestAnUrgentCallPassesALongLineAndTheLineNeverStops"),
@@ -61,7 +61,7 @@ func budgetMutants() []mutant {
 		{
 			name:   "throttle-never-forgotten",
 			breaks: "one refusal slows an account for ever",
-			edits:  []edit{{learnFile, `(t.Factor + (1-t.Factor)*x*x)`, `t.Factor`}},
+			edits:  []edit{{learnFile, `(t.Factor + (1-t.Factor)*x*x)`, `(t.Factor + (1-t.Factor)*x*0)`}},
 			tests:  in(bucketTests, "TestAThrottleSlowsAllOnceAndIsForgotten"),
 		},
 		{
@@ -73,7 +73,7 @@ func budgetMutants() []mutant {
 		{
 			name:   "given-back-twice-over",
 			breaks: "what is given back unserved is granted to two",
-			edits:  []edit{{bucketFile, `	t.Level = min(hand(&t.Lines, t.Level+served), r.Size)`, `	t.Level = min(hand(&t.Lines, t.Level+tokens), r.Size)`}},
+			edits:  []edit{{bucketFile, `	t.Level = min(hand(&t.Lines, t.Level+served), r.Size)`, `	t.Level = min(hand(&t.Lines, t.Level+tokens+0*served), r.Size)`}},
 			tests:  in(bucketTests, "TestNobodyWhoWaitsForHisTurnIsRefusedByEC2"),
 		},
 		{

@@ -7,6 +7,8 @@ import (
 
 	"github.com/stampmill/stampmill/internal/config"
 	"github.com/stampmill/stampmill/internal/jobs"
+	"github.com/stampmill/stampmill/internal/localaws"
+	"github.com/stampmill/stampmill/internal/localaws/api"
 	"github.com/stampmill/stampmill/internal/localaws/ec2"
 	"github.com/stampmill/stampmill/internal/rig"
 )
@@ -49,8 +51,15 @@ func TestALaunchInLineSurvivesLostAnswersToItsBudgetsAndLaunches(t *testing.T) {
 
 func TestManyWorkersNeverDrainABucketBehindEachOthersBacks(t *testing.T) {
 	t.Parallel()
+	w := wire{fault: func(r *api.Request) localaws.Fault {
+		if r.Action == "UpdateItem" {
+			return localaws.Fault{DelayAnswer: 40 * time.Millisecond} // so that one worker's write meets another's
+		}
+		return localaws.Fault{}
+	}}
 	c := rig.Config{}
 	poor(&c, 10, 0.5)
+	c.Endpoint.Intercept = w.intercept
 	installed(t, c, func(b *bubble) {
 		for range 6 {
 			b.worker(nil)
