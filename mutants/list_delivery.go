@@ -100,6 +100,12 @@ func deliveryMutants() []mutant {
 			tests: in(jobsTests, "TestAnUndoLooksForWhatALostCallMakesLate"),
 		},
 		{
+			name:   "made-before-the-last-is-saved",
+			breaks: "3: a thing is made while the one before it is not saved yet",
+			edits:  []edit{{makeFile, `	if turn.dirty { // what`, `	if turn.dirty && turn.lost != nil { // what`}},
+			tests:  in(jobsTests, "TestWhatIsNotYetSavedIsSavedBeforeTheNextAct"),
+		},
+		{
 			name:   "undo-looks-once",
 			breaks: "3: what a lost call makes late is not undone",
 			edits:  []edit{{makeFile, `turn.Now().Before(until) {`, `turn.Now().Before(until) && until.IsZero() {`}},

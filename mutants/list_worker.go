@@ -4,6 +4,12 @@ package main
 func workerMutants() []mutant {
 	return []mutant{
 		{
+			name:   "new-work-before-wakes",
+			breaks: "2: new work is received though more wakes stand in their queue than the worker takes",
+			edits:  []edit{{workerFile, `	w.behind[lane] = full`, `	w.behind[lane] = false`}},
+			tests:  in(jobsTests, "TestNewWorkHoldsBackWhileMoreWakesStandInTheirQueueThanAWorkerTakes"),
+		},
+		{
 			name:   "delete-before-save",
 			breaks: "1: a message is deleted before its delivery came to its save",
 			edits: []edit{{workerFile, `	outcome := w.Engine.Deliver(ctx, &h.Delivery)`, `	if err := w.Queue.Delete(w.base, h.Received); err != nil {

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // SweepStore is what the sweeper reads and marks.
@@ -117,22 +120,43 @@ func (s *Sweeper) Sweep(ctx context.Context) error {
 	return s.rescue(ctx, now)
 }
 
+const (
+	// duePage is how many due jobs are listed at once, and duePages how often a sweep does so at most: what is due beyond
+	// that is left to the next one, well within the lease.
+	duePage, duePages = 1000, 20
+	// dueTogether is how many wakes are sent at once, so that they share requests.
+	dueTogether = 40
+)
+
 // sendDue sends the wakes of the waits that end before the next sweep, each delayed to its instant.
 func (s *Sweeper) sendDue(ctx context.Context, now time.Time) error {
-	due, err := s.Store.Due(ctx, now.Add(s.Interval), 1000)
-	if err != nil {
-		return err
-	}
-	for _, job := range due {
-		wake := &Message{Type: Wake, Job: job.ID, Incarnation: job.Incarnation, Run: job.Run, Seq: job.Seq}
-		if err := s.Queue.Send(ctx, job.Lane, wake, max(job.Due.Sub(now), 0)); err != nil {
+	sent := map[DueJob]bool{}
+	for range duePages {
+		due, err := s.Store.Due(ctx, now.Add(s.Interval), duePage)
+		if err != nil {
 			return err
 		}
-		if err := s.Store.Postpone(ctx, job, now.Add(s.RescueAfter)); err != nil {
+		// The index shows late what was postponed.
+		fresh := slices.DeleteFunc(slices.Clone(due), func(job DueJob) bool { return sent[job] })
+		var group errgroup.Group
+		group.SetLimit(dueTogether)
+		for _, job := range fresh {
+			sent[job] = true
+			group.Go(func() error { return s.sendOne(ctx, job, now) })
+		}
+		if err := group.Wait(); err != nil || len(fresh) < duePage/2 {
 			return err
 		}
 	}
 	return nil
+}
+
+func (s *Sweeper) sendOne(ctx context.Context, job DueJob, now time.Time) error {
+	wake := &Message{Type: Wake, Job: job.ID, Incarnation: job.Incarnation, Run: job.Run, Seq: job.Seq}
+	if err := s.Queue.Send(ctx, job.Lane, wake, max(job.Due.Sub(now), 0)); err != nil {
+		return err
+	}
+	return s.Store.Postpone(ctx, job, now.Add(s.RescueAfter))
 }
 
 // rescue sends the current seq of open jobs that nothing seems to stand for any more. It backs off per job, and holds back

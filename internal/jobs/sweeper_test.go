@@ -3,6 +3,9 @@ package jobs_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -55,6 +58,50 @@ func TestAnItemThatNobodyCanReadKeepsNoOtherJobFromBeingRescued(t *testing.T) {
 		}
 		if len(b.rescued) != 2 || len(m.messages) != 2 {
 			t.Fatalf("rescued %v, %d messages; want both", b.rescued, len(m.messages))
+		}
+	})
+}
+
+// calendar is a SweepStore with due jobs, a page a call, whose index shows for one call longer what was postponed.
+type calendar struct {
+	broom
+	mu        sync.Mutex
+	due, seen []jobs.DueJob
+	postponed map[string]int
+}
+
+func (c *calendar) Due(_ context.Context, _ time.Time, limit int) ([]jobs.DueJob, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	page := c.due[:min(len(c.due), limit-len(c.seen))]
+	c.due = c.due[len(page):]
+	shown := append(slices.Clone(c.seen), page...)
+	c.seen = page[:len(page)/4]
+	return shown, nil
+}
+
+func (c *calendar) Postpone(_ context.Context, job jobs.DueJob, _ time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.postponed[job.ID]++
+	return nil
+}
+
+func TestAllJobsThatAreDueTogetherAreSentInOneSweepAndEachOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const count = 3500
+		c := &calendar{broom: broom{pages: [][]*jobs.Job{nil}, broken: -1}, postponed: map[string]int{}}
+		for i := range count {
+			c.due = append(c.due, jobs.DueJob{ID: fmt.Sprintf("ping-web-%d", i), Run: 1, Seq: 1, Due: time.Now(), Lane: jobs.LaneWake})
+		}
+		m := newMemory()
+		s := jobs.NewSweeper(jobs.SweeperConfig{Store: c, Queue: m, Owner: "me", Log: quiet})
+		if err := s.Sweep(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if len(m.messages) != count || len(c.postponed) != count {
+			t.Errorf("%d wakes for %d jobs; want one for each of %d", len(m.messages), len(c.postponed), count)
 		}
 	})
 }
