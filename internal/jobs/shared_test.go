@@ -22,7 +22,7 @@ func TestASharedCallStandsInTheLineOfItsMostUrgentCaller(t *testing.T) {
 	} {
 		shared := t.Context()
 		for _, p := range tc.callers {
-			shared = Lend(shared, caller(p))
+			shared = Lend(shared, caller(p)) //nolint:fatcontext // as deep as there are priorities
 		}
 		if got := LineOf(shared); got != tc.want {
 			t.Errorf("callers %v: line %v, want %v", tc.callers, got, tc.want)

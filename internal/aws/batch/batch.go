@@ -127,7 +127,7 @@ func (b *Batcher[T, U]) join(ctx context.Context, keys []T, values map[T]U, fres
 			joined = append(joined, w)
 			w.waiting++
 			if b.options.Lend != nil && !w.closed {
-				w.ctx = b.options.Lend(w.ctx, ctx)
+				w.ctx = b.options.Lend(w.ctx, ctx) //nolint:fatcontext // as deep as there are priorities
 			}
 		}
 		if !w.closed && len(w.keys) >= b.options.Size {
