@@ -15,6 +15,7 @@ type Move struct {
 	looks    bool // the end goes to the nearest tick, not to the next one
 	awaits   []Await
 	exact    bool // not rounded up to a common tick
+	onward   bool // the step is done: the next one waits
 }
 
 type moveKind int
@@ -45,6 +46,12 @@ func Wait(d time.Duration, format string, args ...any) Move {
 // Yield gives the slot back and carries the same step out again at once, in a delivery of its own: for long work that has
 // nothing to wait for, so that others get their turn in between.
 func Yield() Move { return Move{what: moveWait, reason: "its next turn", exact: true} }
+
+// Onward makes a wait that of the next step: this one is done, and one save holds what it made and the wait.
+func (m Move) Onward() Move {
+	m.onward = m.what == moveWait
+	return m
+}
 
 // FanOut sends the children and carries the same step out again once all of them have finished; Turn.Children then
 // tells how. A step that wants no children returns Done.

@@ -140,3 +140,31 @@ func TestAStepThatOnlySawCostsNoSave(t *testing.T) {
 		t.Errorf("%d calls where a step only saw, %d where it did not say so; want one fewer", only, plain)
 	}
 }
+
+func TestAWaitOnwardIsTheNextStepsAndTheStepBehindItIsDone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		id, made := "", 0
+		w.kinds["Odd"] = odd{name: "Odd", data: func() any { return made }, steps: func(*jobs.Job) []jobs.Step {
+			return []jobs.Step{
+				{Name: "make", Do: func(context.Context, *jobs.Turn) (jobs.Move, error) {
+					made++
+					return jobs.Wait(time.Minute, "the thing").Onward(), nil
+				}},
+				{Name: "see", Do: func(context.Context, *jobs.Turn) (jobs.Move, error) {
+					if kept := w.job(id); string(kept.Data) != "1" || kept.Step != "see" {
+						t.Errorf("when the next step begins the item has %s at step %q", kept.Data, kept.Step)
+					}
+					return jobs.Done(), nil
+				}},
+			}
+		}}
+		id = w.order("Odd")
+		w.run()
+		w.wantState(id, jobs.Succeeded)
+		if made != 1 || w.job(id).Seq != 2 {
+			t.Errorf("the first step was carried out %d times, in %d deliveries in all", made, w.job(id).Seq)
+		}
+	})
+}

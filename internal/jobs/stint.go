@@ -168,6 +168,10 @@ func (s *stint) step(ctx context.Context) (move Move, finished bool, err error) 
 			return Move{}, false, s.turn.lost
 		}
 	}
+	if stepErr == nil && move.onward {
+		job.Errors, job.Error, s.turn.same = 0, "", true // the wait's save holds it all
+		return move, false, s.advance(ctx, step, at)
+	}
 	if stepErr != nil {
 		move = s.judge(stepErr)
 	} else if move.what == moveDone {

@@ -40,7 +40,7 @@ func (b *program) captureSteps() []jobs.Step {
 	if b.spec.freezes() {
 		steps = append(steps, jobs.Step{Name: "freeze", Do: b.freeze})
 	}
-	steps = append(steps, jobs.Step{Name: "capture", Do: b.capture})
+	steps = append(steps, jobs.Step{Name: "capture", Do: b.captureAndGoOn})
 	if b.spec.freezes() {
 		steps = append(steps, jobs.Step{Name: "thaw", Do: b.thaw})
 	}
@@ -150,6 +150,15 @@ func (b *program) includedVolumes() []string {
 	return slices.DeleteFunc(sortedKeys(b.progress.Builder.Volumes), func(device string) bool {
 		return device != b.progress.Source.RootDevice && !b.spec.captures(device)
 	})
+}
+
+// captureAndGoOn lets the next step wait for the AMI that was begun.
+func (b *program) captureAndGoOn(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
+	move, err := b.capture(ctx, turn)
+	if b.progress.Image.ID != "" {
+		move = move.Onward()
+	}
+	return move, err
 }
 
 // capture reserves the version's number, so that name and tags carry it, and begins the AMI.

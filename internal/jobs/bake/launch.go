@@ -28,11 +28,20 @@ const (
 )
 
 func (b *program) launchBuilder(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
-	return b.launch(ctx, turn, thingBuilder, &b.progress.Builder)
+	return b.launchAndGoOn(ctx, turn, thingBuilder, &b.progress.Builder)
 }
 
 func (b *program) launchTest(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
-	return b.launch(ctx, turn, thingTest, &b.progress.Test)
+	return b.launchAndGoOn(ctx, turn, thingTest, &b.progress.Test)
+}
+
+// launchAndGoOn lets the next step wait for the server that was launched.
+func (b *program) launchAndGoOn(ctx context.Context, turn *jobs.Turn, thing string, s *server) (jobs.Move, error) {
+	move, err := b.launch(ctx, turn, thing, s)
+	if s.ID != "" {
+		move = move.Onward()
+	}
+	return move, err
 }
 
 // launch makes one server in the first pool with capacity. Each further pool is a new attempt, saved before its call.
