@@ -93,7 +93,7 @@ func (b *bubble) estate() {
 func (b *bubble) orphan() {
 	b.t.Helper()
 	id := b.submit("orphan", named(plainBake().Spec, "orphan"))
-	b.until(id, "waiting for its AMI", time.Hour, func(job *jobs.Job) bool { return job.Step == "available" && job.Wait != nil })
+	b.until(id, "waiting for its AMI", time.Hour, func(job *jobs.Job) bool { return job.Wait != nil && strings.Contains(job.Wait.For, "the AMI ") })
 	b.forget(id)
 }
 
