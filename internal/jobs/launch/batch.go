@@ -142,7 +142,7 @@ func (b *batch) launch(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) 
 	if err != nil {
 		return jobs.Move{}, err
 	}
-	ladder := stamp.Ladder.Turned(b.spec.Number)
+	ladder := stamp.Ladder.Turned(b.spec.Number).From(b.spec.First - 1)
 	for !b.missing().Empty() {
 		if turn.Job.Cancel == turn.Job.Run {
 			return jobs.Wait(time.Second, "its cancellation"), nil

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/stampmill/stampmill/internal/jobs"
-	"github.com/stampmill/stampmill/internal/jobs/launch/ordinals"
 	"github.com/stampmill/stampmill/internal/jobs/spec"
 )
 
@@ -37,8 +36,8 @@ func (l *launch) fanOut(ctx context.Context, turn *jobs.Turn, round int) (jobs.M
 		return jobs.Move{}, err
 	}
 	var children []jobs.Child
-	for i, batch := range todo.Chunks(BatchSize) {
-		child, err := l.child(ctx, turn.Job, round, i, batch, rows)
+	for i, part := range l.parts(todo) {
+		child, err := l.child(ctx, turn.Job, round, i, part, rows)
 		if err != nil {
 			return jobs.Move{}, err
 		}
@@ -50,8 +49,8 @@ func (l *launch) fanOut(ctx context.Context, turn *jobs.Turn, round int) (jobs.M
 }
 
 // child writes a batch's description into the bucket, where it costs the message and the parent's item nothing.
-func (l *launch) child(ctx context.Context, job *jobs.Job, round, i int, batch ordinals.Set, rows map[int]spec.Row) (jobs.Child, error) {
-	stamp := l.stamp()
+func (l *launch) child(ctx context.Context, job *jobs.Job, round, i int, part part, rows map[int]spec.Row) (jobs.Child, error) {
+	stamp, batch := l.stamp(), part.ordinals
 	if len(rows) > 0 {
 		stamp.Rows = map[int]spec.Row{}
 		for ordinal := range batch.All() {
@@ -66,7 +65,8 @@ func (l *launch) child(ctx context.Context, job *jobs.Job, round, i int, batch o
 	if err := l.Files.Put(ctx, key, content); err != nil {
 		return jobs.Child{}, err
 	}
-	raw, err := json.Marshal(BatchSpec{Fleet: l.fleet(), Ordinals: batch.String(), Number: l.progress.Batches + i, Key: key, Digest: spec.Digest(content)})
+	raw, err := json.Marshal(BatchSpec{Fleet: l.fleet(), Ordinals: batch.String(), Number: l.progress.Batches + part.number,
+		First: part.first, Key: key, Digest: spec.Digest(content)})
 	if err != nil {
 		return jobs.Child{}, jobs.Fatalf("describe a batch", batch.String(), err.Error(), "")
 	}

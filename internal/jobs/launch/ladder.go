@@ -74,3 +74,16 @@ func (l Ladder) Turned(batch int) Ladder {
 	}
 	return turned
 }
+
+// From is the ladder with one pool's rungs first; the others stay in their order.
+func (l Ladder) From(pool int) Ladder {
+	var first, others Ladder
+	for _, rung := range l {
+		if rung.Pool == pool {
+			first = append(first, rung)
+		} else {
+			others = append(others, rung)
+		}
+	}
+	return append(first, others...)
+}

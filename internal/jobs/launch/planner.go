@@ -128,7 +128,7 @@ func (l *launch) planOrdinals(ctx context.Context, before jobs.Foreseen, plan *j
 	}
 	d.Existing, d.Dead = ordinals.Of(living...), ordinals.Of(dead...)
 	d.Planned = missing(d.Existing, l.spec.Count)
-	d.Batches = len(d.Planned.Chunks(BatchSize))
+	d.Batches = len(l.parts(d.Planned))
 	l.progress.Planned = d.Planned
 	d.Calls["DescribeInstances"] += calls(len(servers), describeSize)
 
@@ -272,8 +272,8 @@ func (l *launch) planServers(ctx context.Context, _ jobs.Foreseen, plan *jobs.Pl
 	if err != nil {
 		return err
 	}
-	for _, batch := range d.Planned.Chunks(BatchSize) {
-		told, err := stamp.batch(l.fleet(), batch.List(), bootstrap)
+	for _, part := range l.parts(d.Planned) {
+		told, err := stamp.batch(l.fleet(), part.ordinals.List(), bootstrap)
 		if err != nil {
 			return err
 		}

@@ -72,6 +72,10 @@ type Pool struct {
 	Subnets spec.Selector `json:"subnets,omitzero"`
 	// Market is what EC2 sells them on.
 	Market string `json:"market,omitempty" enum:"on-demand,spot" default:"on-demand"`
+	// Weight spreads the servers over the pools: with weights 70 and 30, of 1,000 servers 700 are asked of the first pool and
+	// 300 of the second. What a pool does not grant is asked of the others in their order. Without weights, the first pool
+	// is asked for all.
+	Weight int `json:"weight,omitempty" min:"1" max:"10000" example:"70"`
 }
 
 // Server is how each server is made; what is absent is left to the launch template or to EC2.
@@ -199,6 +203,7 @@ func (s *Spec) CheckSpec(p *spec.Problems) {
 			p.At("pools", i, "types").Add("expected at least one instance type", "write types: [m7g.large]")
 		}
 	}
+	s.checkWeights(p)
 	if s.Hostname != "" {
 		if err := checkHostname(s.Hostname, s.Count); err != nil {
 			p.At("hostname").Add("%s", "write web-{ordinal:04}", err)
@@ -210,6 +215,16 @@ func (s *Spec) CheckSpec(p *spec.Problems) {
 	}
 	if w := time.Duration(s.Healthy.Within); w != 0 && (w < 30*time.Second || w > 24*time.Hour) {
 		p.At("healthy", "within").Add("expected 30s to 24h, found %s", "", s.Healthy.Within)
+	}
+}
+
+// checkWeights refuses weights on some pools only: a pool without one would get nothing, or all.
+func (s *Spec) checkWeights(p *spec.Problems) {
+	weighted := slices.ContainsFunc(s.Pools, func(pool Pool) bool { return pool.Weight > 0 })
+	for i, pool := range s.Pools {
+		if weighted && pool.Weight <= 0 {
+			p.At("pools", i, "weight").Add("expected a weight above 0: other pools have one", "give every pool a weight, or none")
+		}
 	}
 }
 

@@ -40,6 +40,8 @@ type BatchSpec struct {
 	Ordinals string `json:"ordinals,omitempty" required:"true"`
 	// Number counts the launch's batches: it says which zone is asked first.
 	Number int `json:"number,omitempty"`
+	// First is the pool that is asked first, counted from 1; 0: as the ladder says.
+	First int `json:"first,omitempty"`
 	// Key is the object in the bucket that describes the servers.
 	Key string `json:"key,omitempty" required:"true"`
 	// Digest is that object's SHA-256.
