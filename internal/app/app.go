@@ -22,6 +22,7 @@ import (
 	"github.com/stampmill/stampmill/internal/aws/estate"
 	"github.com/stampmill/stampmill/internal/aws/ledger"
 	"github.com/stampmill/stampmill/internal/aws/queue"
+	"github.com/stampmill/stampmill/internal/aws/quotas"
 	"github.com/stampmill/stampmill/internal/aws/s3"
 	"github.com/stampmill/stampmill/internal/aws/setup"
 	"github.com/stampmill/stampmill/internal/aws/ssm"
@@ -68,6 +69,7 @@ type App struct {
 	EC2      *ec2.Service
 	SSM      *ssm.Service
 	ELBv2    *elbv2.Service
+	Quotas   *quotas.Service
 	Kinds    jobs.Kinds
 	// Budgets are nil without Limits.
 	Budgets *budgets.Budgets
@@ -141,6 +143,7 @@ func (a *App) Wire() {
 	a.Capacity = capacity.New(a.DynamoDB(), setup.JobsTable(prefix))
 	a.Files = s3.New(a.Clients, jobs.Target{}, a.Bucket)
 	a.EC2, a.SSM, a.ELBv2 = ec2.New(a.Clients, a.guard()), ssm.New(a.Clients), elbv2.New(a.Clients)
+	a.Quotas = quotas.New(a.Clients)
 	a.Estate = estate.New(a.EC2, a.Ledger, a.Common.Installation)
 	a.Kinds = a.KindsOver(a.Files)
 }
@@ -152,6 +155,14 @@ func (a *App) guard() ec2.Guard {
 	}
 	a.Budgets = budgets.New(budgets.Config{API: a.DynamoDB(), Table: setup.JobsTable(a.Common.Prefix), Limits: *a.Limits, Clock: a.Clock})
 	return a.Budgets.Guard
+}
+
+// limits are the budgets' own, or AWS's where calls go at once.
+func (a *App) limits() budget.Limits {
+	if a.Options.Limits == nil {
+		return budget.Limits{}
+	}
+	return *a.Options.Limits
 }
 
 // Files is what the kinds do with the installation's bucket.
@@ -168,6 +179,8 @@ func (a *App) KindsOver(files Files) jobs.Kinds {
 		TargetGroups: func(t jobs.Target) launch.TargetGroups { return a.ELBv2.For(t) },
 		Parameters:   func(t jobs.Target) launch.Parameters { return a.SSM.For(t) },
 		Commands:     func(t jobs.Target) launch.Commands { return a.SSM.For(t) },
+		Quotas:       func(t jobs.Target) launch.Quotas { return a.Quotas.For(t) },
+		Limits:       a.limits(),
 		Ledger:       a.Ledger, Capacity: a.Capacity, Files: files, Callback: a.Callback, Region: region, Pace: a.Pace,
 	}
 	return jobs.NewKinds(

@@ -26,6 +26,9 @@ type planView struct {
 	Finds   []jobs.PlanLine `json:"finds,omitempty"`
 	Details any             `json:"details,omitempty"`
 	Steps   []string        `json:"steps"`
+	// Problems would keep the job from its end; Warnings would not.
+	Problems []spec.Problem `json:"problems,omitempty"`
+	Warnings []spec.Problem `json:"warnings,omitempty"`
 }
 
 func (c *command) plan() *cobra.Command {
@@ -34,6 +37,9 @@ func (c *command) plan() *cobra.Command {
 		Use: "plan FILE…", Short: "Show what spec files would make; changes nothing", Args: cobra.MinimumNArgs(1),
 		Long: `Looks up everything that the jobs would look up, and tells what they would make: which AMI a source comes to,
 which version comes next, which servers are missing and where they would go, what would be retired.
+What stands against it is told all at once, each with the place in the file that causes it: a vCPU quota or free addresses
+that are too few, a type that a zone does not offer, an image, a key pair or a group that is not there. With such a problem
+the exit code is 1; a warning alone leaves it 0.
 Nothing is changed and nothing is sent. A document that needs what one before it makes says so.`,
 		RunE: func(cmd *cobra.Command, files []string) error {
 			documents, err := specs.load(files)
@@ -70,6 +76,9 @@ func planAll(ctx context.Context, a *app.App, documents []spec.Document) ([]plan
 		} else {
 			plans = append(plans, p)
 		}
+		if len(p.Problems) > 0 {
+			failed = append(failed, fmt.Errorf("%s:%d: %s %s cannot go: %s", d.File, d.Line, d.Kind, d.Name, problemsText(p.Problems)))
+		}
 		by := fmt.Sprintf("%s %s (%s:%d)", d.Kind, d.Name, d.File, d.Line)
 		switch d.Kind {
 		case bake.Name:
@@ -97,6 +106,14 @@ func planOne(ctx context.Context, kinds jobs.Kinds, d spec.Document, before jobs
 			return p, err
 		}
 		p.Finds, p.Details = plan.Lines, plan.Details
+		for _, finding := range plan.Findings {
+			problem := d.At(finding.Field, finding.Message, finding.Hint)
+			if finding.Warning {
+				p.Warnings = append(p.Warnings, problem)
+			} else {
+				p.Problems = append(p.Problems, problem)
+			}
+		}
 	}
 	return p, nil
 }
@@ -110,12 +127,31 @@ func planTable(w io.Writer, plans []planView) {
 		for _, line := range p.Finds {
 			fmt.Fprintf(w, "  %s\t%s\n", oneLine(line.About), oneLine(line.Text))
 		}
+		for _, warning := range p.Warnings {
+			fmt.Fprintf(w, "  warning\t%s\n", oneLine(warning.String()))
+		}
 		about := "job"
 		for _, line := range wrapWords(strings.Join(p.Steps, " → "), 100) {
 			fmt.Fprintf(w, "  %s\t%s\n", about, line)
 			about = ""
 		}
 	}
+}
+
+// problemsText writes one problem a line.
+func problemsText(problems []spec.Problem) string {
+	lines := []string{count(len(problems), "problem")}
+	for _, p := range problems {
+		lines = append(lines, "  "+oneLine(p.String()))
+	}
+	return strings.Join(lines, "\n")
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // wrapWords breaks a text at spaces into lines of at most so many characters.

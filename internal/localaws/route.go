@@ -15,6 +15,7 @@ const defaultRegion = "us-east-1"
 // targets maps the first part of X-Amz-Target to a signing name, for requests that are not signed.
 var targets = map[string]string{
 	"AmazonSQS": "sqs", "DynamoDB_20120810": "dynamodb", "AmazonSSM": "ssm", "secretsmanager": "secretsmanager", "AWSEvents": "events",
+	"ServiceQuotasV20190624": "servicequotas",
 }
 
 // versions maps the query protocol's Version to a signing name, for requests that are not signed.

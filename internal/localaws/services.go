@@ -13,6 +13,7 @@ import (
 	"github.com/stampmill/stampmill/internal/localaws/machine"
 	"github.com/stampmill/stampmill/internal/localaws/s3"
 	"github.com/stampmill/stampmill/internal/localaws/secretsmanager"
+	"github.com/stampmill/stampmill/internal/localaws/servicequotas"
 	"github.com/stampmill/stampmill/internal/localaws/sqs"
 	"github.com/stampmill/stampmill/internal/localaws/ssm"
 	"github.com/stampmill/stampmill/internal/localaws/sts"
@@ -61,7 +62,11 @@ func (s *Server) newServices() ([]api.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []api.Service{queues, s.events, tables, objects, secrets, tokens, servers, commands, balancers}, nil
+	quotas, err := servicequotas.New(s.env)
+	if err != nil {
+		return nil, err
+	}
+	return []api.Service{quotas, queues, s.events, tables, objects, secrets, tokens, servers, commands, balancers}, nil
 }
 
 // parameter asks SSM for a parameter's value, for image ids of the form resolve:ssm:NAME.

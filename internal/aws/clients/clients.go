@@ -25,6 +25,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/servicequotas"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
@@ -80,6 +81,7 @@ type Regional struct {
 	EC2      *ec2.Client
 	ELBv2    *elasticloadbalancingv2.Client
 	Events   *eventbridge.Client
+	Quotas   *servicequotas.Client
 	S3       *s3.Client
 	SQS      *sqs.Client
 	SSM      *ssm.Client
@@ -160,6 +162,7 @@ func (c *Clients) For(target jobs.Target) *Regional {
 		EC2:      ec2.NewFromConfig(cfg),
 		ELBv2:    elasticloadbalancingv2.NewFromConfig(cfg),
 		Events:   eventbridge.NewFromConfig(cfg),
+		Quotas:   servicequotas.NewFromConfig(cfg),
 		S3: s3.NewFromConfig(cfg, func(o *s3.Options) {
 			o.UsePathStyle = c.endpoint
 			o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired

@@ -79,6 +79,7 @@ func image(i types.Image) c.Image {
 		Public:          aws.ToBool(i.Public),
 		DeprecationTime: moment(aws.ToString(i.DeprecationTime)),
 		Marketplace:     len(i.ProductCodes) > 0,
+		Allowed:         i.ImageAllowed,
 	}
 	for _, mapping := range i.BlockDeviceMappings {
 		if mapping.Ebs == nil {

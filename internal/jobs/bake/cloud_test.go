@@ -328,3 +328,21 @@ func (r *region) Parameter(_ context.Context, name string) (value string, ok boo
 func (r *region) PutParameter(_ context.Context, name, value, _ string) error {
 	return r.call("PutParameter", func() error { r.params[name] = value; return nil })
 }
+
+func (r *region) TypesOffered(_ context.Context, types []string) (map[string][]string, error) {
+	offered := map[string][]string{}
+	for _, name := range types {
+		offered[name] = []string{r.name + "a"}
+	}
+	return offered, nil
+}
+
+func (r *region) Types(_ context.Context, types []string) (map[string]c.InstanceType, error) {
+	found := map[string]c.InstanceType{}
+	for _, name := range types {
+		found[name] = c.InstanceType{Name: name, VCPUs: 2}
+	}
+	return found, nil
+}
+
+func (r *region) KeyPair(context.Context, string) (bool, error) { return true, nil }

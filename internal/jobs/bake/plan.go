@@ -2,7 +2,6 @@ package bake
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -63,10 +62,15 @@ type PlannedParameter struct {
 func (b *program) Plan(ctx context.Context, before jobs.Foreseen) (jobs.Plan, error) {
 	var plan jobs.Plan
 	d := Planned{Generalize: b.spec.generalizes(), BootTest: b.spec.bootTests()}
-	for _, look := range []func(context.Context, jobs.Foreseen, *jobs.Plan, *Planned) error{
-		b.planSource, b.planVersion, b.planBuilder, b.planSteps, b.planEnd, b.planPublish, b.planRetire,
+	for _, look := range []struct {
+		about func(context.Context, jobs.Foreseen, *jobs.Plan, *Planned) error
+		field []any
+	}{
+		{b.planSource, []any{"from"}}, {b.planVersion, nil}, {b.planBuilder, []any{"builder"}}, {b.planTypes, []any{"builder", "types"}},
+		{b.planSteps, []any{"steps"}}, {b.planEnd, []any{"share"}}, {b.planPublish, []any{"publish"}}, {b.planRetire, []any{"keep"}},
 	} {
-		if err := look(ctx, before, &plan, &d); err != nil {
+		err := look.about(ctx, before, &plan, &d)
+		if err := jobs.Gather(&plan.Findings, err, look.field...); err != nil {
 			return jobs.Plan{}, err
 		}
 	}
@@ -86,7 +90,7 @@ func (b *program) planSource(ctx context.Context, before jobs.Foreseen, plan *jo
 	}
 	move, err := look(ctx)
 	if err == nil && move.IsFail() {
-		err = errors.New(move.Reason())
+		err = jobs.Fatalf("find the source", b.job.Name, move.Reason(), "")
 	}
 	switch {
 	case err != nil && made != "" && jobs.IsClass(err, jobs.Fatal):

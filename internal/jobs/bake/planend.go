@@ -52,7 +52,9 @@ func (b *program) planShare(ctx context.Context, plan *jobs.Plan, d *Planned) er
 				case err != nil:
 					return err
 				case state != "unblocked":
-					plan.Say("problem", "the account blocks public AMIs in %s (%s): the bake would fail at once", region, state)
+					plan.Findings = append(plan.Findings, jobs.Finding{Field: []any{"share", "public"},
+						Message: fmt.Sprintf("the account blocks public AMIs in %s (%s): the bake would fail at once", region, state),
+						Hint:    "unblock them, or do not share publicly"})
 				}
 			}
 		}

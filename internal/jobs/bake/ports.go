@@ -36,6 +36,9 @@ type Network interface {
 	SecurityGroups(ctx context.Context, namesOrIDs []string, vpcID string) ([]string, error)
 	StatusOK(ctx context.Context, ids ...string) (map[string]bool, error)
 	Console(ctx context.Context, id string) (string, error)
+	TypesOffered(ctx context.Context, types []string) (map[string][]string, error)
+	Types(ctx context.Context, types []string) (map[string]c.InstanceType, error)
+	KeyPair(ctx context.Context, name string) (bool, error)
 }
 
 // Images finds AMIs.

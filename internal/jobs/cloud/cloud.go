@@ -84,6 +84,8 @@ type Image struct {
 	Public                 bool
 	DeprecationTime        time.Time
 	Marketplace            bool // carries a product code
+	// Allowed is what the account's Allowed AMIs settings say of it; nil where they are off.
+	Allowed *bool
 }
 
 // Snapshots are the ids of the snapshots behind the image.
@@ -136,6 +138,19 @@ type Subnet struct {
 	FreeAddresses   int
 	Default         bool
 	Tags            map[string]string
+}
+
+// InstanceType is what a type has.
+type InstanceType struct {
+	Name          string
+	VCPUs         int
+	Architectures []string // x86_64, arm64, i386
+}
+
+// Running are instances of one type on one market that run or are about to.
+type Running struct {
+	Type string
+	Spot bool
 }
 
 // Command is one SSM Run Command.

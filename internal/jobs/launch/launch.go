@@ -15,6 +15,7 @@ import (
 	"fmt"
 
 	"github.com/stampmill/stampmill/internal/jobs"
+	"github.com/stampmill/stampmill/internal/jobs/budget"
 	"github.com/stampmill/stampmill/internal/jobs/capacity"
 	"github.com/stampmill/stampmill/internal/jobs/notify"
 	"github.com/stampmill/stampmill/internal/jobs/spec"
@@ -26,10 +27,14 @@ type Config struct {
 	TargetGroups func(jobs.Target) TargetGroups
 	Parameters   func(jobs.Target) Parameters
 	Commands     func(jobs.Target) Commands
-	Ledger       Ledger
+	// Quotas, if not nil, are asked before anything is made.
+	Quotas func(jobs.Target) Quotas
+	Ledger Ledger
 	// Capacity remembers pools without capacity.
 	Capacity capacity.Memory
 	Files    Files
+	// Limits are what EC2 grants, for a plan's times; the zero value is AWS's own.
+	Limits   budget.Limits
 	Callback notify.Callback
 	// Region is the worker's own, for targets that name none.
 	Region string

@@ -3,11 +3,13 @@ package launch
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"strings"
 	"time"
 
 	"github.com/stampmill/stampmill/internal/jobs"
+	"github.com/stampmill/stampmill/internal/jobs/budget"
 	"github.com/stampmill/stampmill/internal/jobs/launch/ordinals"
 	"github.com/stampmill/stampmill/internal/jobs/userdata"
 )
@@ -17,12 +19,15 @@ type Planned struct {
 	Image PlannedImage `json:"image"`
 	Count int          `json:"count"`
 	// Existing have a living server, Dead an entry in the ledger without one; Planned would be launched.
-	Existing  ordinals.Set `json:"existing"`
-	Dead      ordinals.Set `json:"dead"`
-	Planned   ordinals.Set `json:"planned"`
-	Batches   int          `json:"batches"`
-	Pools     []string     `json:"pools"`
-	Hostnames []string     `json:"hostnames,omitempty"` // of the first and the last
+	Existing ordinals.Set `json:"existing"`
+	Dead     ordinals.Set `json:"dead"`
+	Planned  ordinals.Set `json:"planned"`
+	Batches  int          `json:"batches"`
+	Pools    []string     `json:"pools"`
+	// Places are where the servers would be asked for first, Quotas the vCPU quotas that they count against.
+	Places    []PlannedPlace `json:"places,omitempty"`
+	Quotas    []quotaUse     `json:"quotas,omitempty"`
+	Hostnames []string       `json:"hostnames,omitempty"` // of the first and the last
 	// UserData is the largest batch's; with Manifest the settings are fetched from the bucket.
 	UserData int  `json:"userDataBytes"`
 	Manifest bool `json:"manifest,omitempty"`
@@ -30,6 +35,19 @@ type Planned struct {
 	Calls   map[string]int `json:"calls"`
 	Seconds int            `json:"seconds"`
 	Limit   string         `json:"limit,omitempty"` // the one that binds
+
+	survey survey
+}
+
+// PlannedPlace is how many servers one place would be asked for first.
+type PlannedPlace struct {
+	Pool          int    `json:"pool"` // counted from 1
+	Type          string `json:"type,omitempty"`
+	Market        string `json:"market"`
+	Zone          string `json:"zone,omitempty"`
+	Subnet        string `json:"subnet,omitempty"`
+	FreeAddresses int    `json:"freeAddresses,omitempty"`
+	Servers       int    `json:"servers"`
 }
 
 // PlannedImage is what the servers would be stamped from. DependsOn is the document that would make it.
@@ -39,12 +57,6 @@ type PlannedImage struct {
 	Name      string `json:"name,omitempty"`
 	DependsOn string `json:"dependsOn,omitempty"`
 }
-
-// RunInstances' token buckets at default limits (aws-facts "EC2 API throttling").
-const (
-	requestBucket, requestRefill   = 5, 2
-	resourceBucket, resourceRefill = 1000, 2
-)
 
 // answersAfter is when a server is reachable after its call (aws-facts "Times seen in the field").
 const answersAfter = 30 * time.Second
@@ -60,7 +72,7 @@ func (l *launch) Plan(ctx context.Context, before jobs.Foreseen) (jobs.Plan, err
 			return jobs.Plan{}, err
 		}
 	}
-	plan.Details = d
+	plan.Findings, plan.Details = d.survey.findings, d
 	return plan, nil
 }
 
@@ -68,33 +80,29 @@ var _ jobs.Planner = (*launch)(nil)
 
 func (l *launch) planImage(ctx context.Context, before jobs.Foreseen, plan *jobs.Plan, d *Planned) error {
 	made := before.Images[l.spec.Image] // a pinned version is no name of an image
-	found, err := l.resolveImage(ctx)
 	d.Image = PlannedImage{Ref: l.spec.Image}
+	findings := len(d.survey.findings)
+	if err := l.lookImage(ctx, &d.survey); err != nil {
+		return err
+	}
+	found := l.progress.Image
 	switch {
-	case err != nil && made != "" && jobs.IsClass(err, jobs.Fatal):
+	case found.AMI == "" && made != "":
+		d.survey.findings = d.survey.findings[:findings]
 		d.Image.DependsOn = made
 		plan.Say("image", "%s, which is not there yet: %s makes it", l.spec.Image, made)
 		plan.Say("", "a launch does not wait for its image: submit this document once that bake has ended")
 		return nil
-	case err != nil:
-		return err
+	case found.AMI == "":
+		plan.Say("image", "%s: see the problem", l.spec.Image)
+		return nil
 	}
-	l.progress.Image = found
-	d.Image.Ref, d.Image.AMI = found.Ref, found.AMI
-	images, err := l.ec2().Images(ctx, found.AMI)
-	if err != nil {
-		return err
-	}
-	d.Calls["DescribeImages"] = 1
+	d.Image.Ref, d.Image.AMI, d.Image.Name = found.Ref, found.AMI, d.survey.image.Name
 	text := found.AMI
 	if found.Ref != found.AMI {
 		text = found.Ref + ": " + text
 	}
-	if len(images) > 0 {
-		d.Image.Name = images[0].Name
-		text += fmt.Sprintf(" (%s, %s)", images[0].Name, images[0].Architecture)
-	}
-	plan.Say("image", "%s", text)
+	plan.Say("image", "%s (%s, %s)", text, d.survey.image.Name, d.survey.image.Architecture)
 	if made != "" {
 		plan.Say("", "%s makes a newer version: what is current when this launch begins counts", made)
 	}
@@ -108,7 +116,7 @@ func (l *launch) planOrdinals(ctx context.Context, before jobs.Foreseen, plan *j
 		return err
 	}
 	if known && fleet.Target != l.job.Target {
-		return jobs.Fatalf("find the fleet", l.fleet(), "it is in "+place(fleet.Target)+", this launch is for "+place(l.job.Target), "choose another name")
+		d.survey.wrong("the fleet "+l.fleet()+" is in "+place(fleet.Target)+", this launch is for "+place(l.job.Target), "choose another name")
 	}
 	servers, err := l.Ledger.Servers(ctx, l.fleet())
 	if err != nil {
@@ -181,19 +189,12 @@ func (l *launch) sayOrdinals(plan *jobs.Plan, d *Planned) error {
 }
 
 func (l *launch) planPools(ctx context.Context, _ jobs.Foreseen, plan *jobs.Plan, d *Planned) error {
-	if err := l.checkTemplate(ctx); err != nil {
+	d.survey.need = d.Planned.Len()
+	if err := l.surveyPlaces(ctx, &d.survey); err != nil {
 		return err
 	}
 	if template := l.spec.LaunchTemplate.cloud(); template != nil {
 		plan.Say("template", "%s%s, version %s; what this document says wins", template.Name, template.ID, template.Version)
-		d.Calls["DescribeLaunchTemplateVersions"] = 1
-	}
-	vpc, err := l.resolvePools(ctx)
-	if err != nil {
-		return err
-	}
-	if len(l.spec.Pools) > 0 {
-		d.Calls["DescribeSubnets"], d.Calls["DescribeInstanceTypeOfferings"] = len(l.spec.Pools), 1
 	}
 	about := "pools"
 	for i, text := range grouped(l.progress.Ladder, l.spec.Pools) {
@@ -201,21 +202,57 @@ func (l *launch) planPools(ctx context.Context, _ jobs.Foreseen, plan *jobs.Plan
 		plan.Say(about, "%d. %s", i+1, text)
 		about = ""
 	}
-	if names := l.spec.Server.SecurityGroups; len(names) > 0 {
-		if l.progress.Groups, err = l.ec2().SecurityGroups(ctx, names, vpc); err != nil {
-			return err
-		}
-		d.Calls["DescribeSecurityGroups"] = 1
+	l.sayPlaces(plan, d)
+	d.Quotas = d.survey.quotas
+	about = "quotas"
+	for _, quota := range d.Quotas {
+		plan.Say(about, "%s: room for %d servers", quota, quota.room())
+		about = ""
+	}
+	if len(l.progress.Groups) > 0 {
 		plan.Say("groups", "%s", strings.Join(l.progress.Groups, ", "))
 	}
-	for _, name := range l.spec.Attach.TargetGroups {
-		arn, err := l.TargetGroups(l.job.Target).TargetGroup(ctx, name)
-		if err != nil {
-			return err
-		}
+	for _, arn := range l.progress.TargetGroups {
 		plan.Say("attached to", "%s", arn)
 	}
 	return nil
+}
+
+// sayPlaces tells where the servers would be asked for first. What a place does not grant, the next one is asked for.
+func (l *launch) sayPlaces(plan *jobs.Plan, d *Planned) {
+	if len(l.progress.Ladder) == 0 {
+		return
+	}
+	at := map[Rung]int{}
+	for _, part := range l.parts(d.Planned) {
+		first := l.progress.Ladder.Turned(part.number).From(part.first - 1)[0]
+		i, seen := at[first]
+		if !seen {
+			i = len(d.Places)
+			at[first] = i
+			place := PlannedPlace{Pool: first.Pool + 1, Type: first.Type, Market: "on-demand", Zone: first.Zone, Subnet: first.Subnet,
+				FreeAddresses: d.survey.subnets[first.Subnet].FreeAddresses}
+			if first.Spot {
+				place.Market = "spot"
+			}
+			d.Places = append(d.Places, place)
+		}
+		d.Places[i].Servers += part.ordinals.Len()
+	}
+	about := "asked first"
+	for _, p := range d.Places {
+		text := fmt.Sprintf("%s of pool %d", plural(p.Servers, "server", "servers"), p.Pool)
+		for _, part := range []string{p.Type, p.Zone, p.Subnet} {
+			if part != "" {
+				text += ", " + part
+			}
+		}
+		if p.Subnet != "" {
+			text += fmt.Sprintf(" (%d free addresses)", p.FreeAddresses)
+		}
+		plan.Say(about, "%s", text)
+		about = ""
+	}
 }
 
 // grouped writes a ladder as people read it: a type, its market and its zones in a line.
@@ -260,7 +297,7 @@ func (l *launch) planServers(ctx context.Context, _ jobs.Foreseen, plan *jobs.Pl
 	if move, err := l.checkRows(ctx); err != nil {
 		return err
 	} else if move.IsFail() {
-		return jobs.Fatalf("read the settings", l.fleet(), move.Reason(), "")
+		d.survey.wrong(move.Reason(), "add the rows, or lower the count", "settings", "each")
 	}
 	rows, err := l.rows(ctx)
 	if err != nil {
@@ -318,6 +355,7 @@ func (h Healthy) words() string {
 // planCalls tells how many calls that takes, how long AWS's default limits make it last, and which of them binds.
 func (l *launch) planCalls(_ context.Context, _ jobs.Foreseen, plan *jobs.Plan, d *Planned) error {
 	n := d.Planned.Len()
+	maps.Copy(d.Calls, d.survey.calls)
 	if n == 0 {
 		return nil
 	}
@@ -326,15 +364,15 @@ func (l *launch) planCalls(_ context.Context, _ jobs.Foreseen, plan *jobs.Plan, 
 	if l.spec.Healthy.StatusChecks {
 		d.Calls["DescribeInstanceStatus"] = calls(n, 100)
 	}
-	requests := float64(max(d.Batches-requestBucket, 0)) / requestRefill
-	servers := float64(max(n-resourceBucket, 0)) / resourceRefill
+	limit := l.limitsOf("RunInstances")
+	requests, servers := seconds(d.Batches, limit.Requests), seconds(n, limit.Resources)
 	d.Seconds = int(math.Ceil(max(requests, servers)))
 	text := "no limit binds"
 	switch {
 	case servers > 0 && servers >= requests:
-		d.Limit = fmt.Sprintf("RunInstances resources (%d + %d/s)", resourceBucket, resourceRefill)
+		d.Limit = "RunInstances resources (" + rate(limit.Resources) + ")"
 	case requests > 0:
-		d.Limit = fmt.Sprintf("RunInstances requests (%d + %d/s)", requestBucket, requestRefill)
+		d.Limit = "RunInstances requests (" + rate(limit.Requests) + ")"
 	}
 	if d.Limit != "" {
 		text = d.Limit + " binds: the last server is granted about " + time.Duration(d.Seconds*int(time.Second)).String() + " after the first"
@@ -344,9 +382,28 @@ func (l *launch) planCalls(_ context.Context, _ jobs.Foreseen, plan *jobs.Plan, 
 	for _, count := range d.Calls {
 		total += count
 	}
-	plan.Say("EC2 calls", "about %d, %d of them RunInstances; at default limits %s", total, d.Batches, text)
+	plan.Say("EC2 calls", "about %d, %d of them RunInstances; at today's limits %s", total, d.Batches, text)
 	return nil
 }
+
+// limitsOf is what EC2 grants of an action, by the installation's limits or else by AWS's.
+func (l *launch) limitsOf(action string) budget.Limit {
+	region := l.job.Target.Region
+	if region == "" {
+		region = l.Region
+	}
+	return l.Limits.Of(region, action)
+}
+
+// seconds is how long a full bucket takes to grant n tokens.
+func seconds(n int, r budget.Rate) float64 {
+	if r.Refill <= 0 {
+		return 0
+	}
+	return max(float64(n)-r.Size, 0) / r.Refill
+}
+
+func rate(r budget.Rate) string { return fmt.Sprintf("%g + %g/s", r.Size, r.Refill) }
 
 // calls is how many calls n things take.
 func calls(n, size int) int { return (n + size - 1) / size }

@@ -25,6 +25,15 @@ type Surroundings interface {
 	Subnets(ctx context.Context, ids []string, tags map[string]string) ([]cloud.Subnet, error)
 	SecurityGroups(ctx context.Context, namesOrIDs []string, vpcID string) ([]string, error)
 	TypesOffered(ctx context.Context, types []string) (map[string][]string, error)
+	// Types tells what instance types have; absent: the region does not have it.
+	Types(ctx context.Context, types []string) (map[string]cloud.InstanceType, error)
+	// RunningVCPUs adds up what runs, from so many pages of 1,000 instances at most (0: all).
+	RunningVCPUs(ctx context.Context, pages int) (used map[cloud.Running]int, whole bool, err error)
+	KeyPair(ctx context.Context, name string) (bool, error)
+	// GroupVPCs gives the VPCs of the groups that exist, by id.
+	GroupVPCs(ctx context.Context, ids []string) (map[string]string, error)
+	// AllowedAMIs is disabled, audit-mode or enabled.
+	AllowedAMIs(ctx context.Context) (state string, err error)
 	TemplateVersion(ctx context.Context, template cloud.LaunchTemplate) (exists bool, imageID string, err error)
 }
 
@@ -32,6 +41,11 @@ type Surroundings interface {
 type EC2 interface {
 	Servers
 	Surroundings
+}
+
+// Quotas are the account's in one region.
+type Quotas interface {
+	EC2(ctx context.Context, code string) (float64, error)
 }
 
 // TargetGroups is the load balancers' side.

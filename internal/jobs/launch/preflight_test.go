@@ -26,6 +26,10 @@ func TestPreflightFindsWhatIsWrongBeforeAnythingIsMade(t *testing.T) {
 		`{"image": "web", "count": 3, "launchTemplate": {"name": "web", "version": "77"}}`:                    "no version 77",
 		`{"image": "web", "count": 3, ` + pools + `, "attach": {"targetGroups": ["api"]}}`:                    "no such target group",
 		`{"image": "web", "count": 3, ` + pools + `, "settings": {"each": {"rows": [{"a": 1}, {"a": 2}]}}}`:   "no row for ordinal 2",
+		`{"image": "web", "count": 3, "pools": [{"types": ["m7i.large"]}]}`:                                   "m7i.large is x86_64",
+		`{"image": "web", "count": 3, ` + pools + `, "server": {"keyName": "nobody"}}`:                        "no key pair nobody",
+		`{"image": "web", "count": 3, ` + pools + `, "server": {"securityGroups": ["sg-1a", "sg-2b"]}}`:       "no security group sg-2b",
+		`{"image": "api", "count": 3, "pools": [{"types": ["x9.large"]}], "server": {"keyName": "nobody"}}`:   "x9.large in this region (choose another type); there is no key pair nobody",
 	} {
 		t.Run(want, func(t *testing.T) {
 			t.Parallel()
@@ -116,5 +120,70 @@ func TestTheLadderTurnsWithinEachPoolAndType(t *testing.T) {
 	}
 	if want := []string{"mb", "ma", "cb", "ca", "mc"}; !slices.Equal(got, want) {
 		t.Errorf("batch 3 asks %v, expected %v", got, want)
+	}
+}
+
+func TestMoreServersThanThereIsRoomForAreRefusedBeforeAnythingIsMade(t *testing.T) {
+	t.Parallel()
+	const pool = `"pools": [{"types": ["m7g.large"], "subnets": ["subnet-a", "subnet-b"]}]`
+	for _, c := range []struct {
+		name, accept, want string
+		quota              float64
+		free               int // in each of the two subnets
+		state              jobs.State
+	}{
+		{"the quota is just enough", "100%", "", 40, 100, jobs.Succeeded},
+		{"one vCPU too few", "100%", "L-1216C47A", 39, 100, jobs.Failed},
+		{"enough for what is accepted", "95%", "L-1216C47A", 38, 100, jobs.Succeeded},
+		{"the addresses are just enough", "100%", "", 1e6, 10, jobs.Succeeded},
+		{"too few addresses", "100%", "subnet-a 9, subnet-b 9", 1e6, 9, jobs.Failed},
+		{"the quota may not be asked", "100%", "could not be asked", -1, 100, jobs.Succeeded},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := &worldOf{newWorld(t), t}
+				w.Quota, w.Free = c.quota, map[string]int{"subnet-a": c.free, "subnet-b": c.free}
+				job := w.launch("1", spec(20, pool+`, "accept": "`+c.accept+`"`), c.state)
+				told := job.Failure
+				if c.state == jobs.Succeeded {
+					told = strings.Join(job.Warnings, "\n")
+				}
+				if !strings.Contains(told, c.want) || c.want == "" && told != "" {
+					t.Errorf("it says %q, want a word about %q", told, c.want)
+				}
+				if made := w.EC2Calls["RunInstances"]; (made > 0) != (c.state == jobs.Succeeded) {
+					t.Errorf("%d launches of a job that %s", made, c.state)
+				}
+			})
+		})
+	}
+}
+
+func TestWhatRunsAlreadyCountsAgainstTheQuotaAndNotTwice(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := &worldOf{newWorld(t), t}
+		w.Quota = 60
+		one := `"pools": [{"types": ["m7g.large"]}]`
+		w.launch("1", spec(20, one), jobs.Succeeded)
+		w.launch("2", spec(30, one), jobs.Succeeded) // 40 vCPUs run, and 20 more are wanted
+		if job := w.launch("3", spec(31, one), jobs.Failed); !strings.Contains(job.Failure, "60 vCPUs, 60 in use") || !strings.Contains(job.Failure, "--desired-value 62") {
+			t.Errorf("the failure is %q", job.Failure)
+		}
+		w.WantFleet("web", upTo(30)...)
+	})
+}
+
+func TestAnImageThatTheAccountDoesNotAllowIsRefused(t *testing.T) {
+	t.Parallel()
+	for state, want := range map[string]jobs.State{"enabled": jobs.Failed, "audit-mode": jobs.Succeeded} {
+		synctest.Test(t, func(t *testing.T) {
+			w := &worldOf{newWorld(t), t}
+			w.AllowedImages = state
+			if job := w.launch("1", spec(2, ""), want); !strings.Contains(job.Failure+strings.Join(job.Warnings, " "), "Allowed AMIs") {
+				t.Errorf("%s: %q, %q", state, job.Failure, job.Warnings)
+			}
+		})
 	}
 }

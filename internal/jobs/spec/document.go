@@ -23,6 +23,17 @@ type Document struct {
 	// File and Line are where the document begins.
 	File string
 	Line int
+	// full is the spec with the places where it is written.
+	full *node
+}
+
+// At is a problem of the spec's field at the path, as far as it is written: with file, line and column.
+func (d Document) At(path []any, message, hint string) Problem {
+	if d.full == nil || len(path) == 0 {
+		return Problem{File: d.File, Line: d.Line, Column: 1, Message: message, Hint: hint}
+	}
+	n, rest := d.full.find(path)
+	return Problem{File: d.File, Line: n.line, Column: n.col, Path: joinPath(n.shown, rest...), Message: message, Hint: hint}
 }
 
 // Registry knows the type of each kind's spec, by the kind's name.

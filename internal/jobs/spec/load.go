@@ -186,12 +186,12 @@ func (l *loader) document(n *node) (Document, bool) {
 		Labels: head.Labels, Vars: own, File: l.file, Line: n.line}
 	t, known := l.kinds[head.Kind]
 	if known {
-		d.Spec, d.Uploads = l.spec(t, n, own)
+		d.Spec, d.Uploads, d.full = l.spec(t, n, own)
 	}
 	return d, l.problems.count() == before
 }
 
-func (l *loader) spec(t reflect.Type, n *node, vars map[string]string) (json.RawMessage, []Upload) {
+func (l *loader) spec(t reflect.Type, n *node, vars map[string]string) (json.RawMessage, []Upload, *node) {
 	written := n.get("spec")
 	if written == nil {
 		written = &node{kind: mapNode, line: n.line, col: n.col, shown: "spec"}
@@ -207,7 +207,7 @@ func (l *loader) spec(t reflect.Type, n *node, vars map[string]string) (json.Raw
 		s.report(written, fmt.Sprintf("in its full form a spec has at most %d KiB, found %d KiB", MaxSpec>>10, len(raw)>>10),
 			"put long scripts and settings into files beside it")
 	}
-	return raw, s.beside.uploads
+	return raw, s.beside.uploads, full
 }
 
 // inject gives a spec that has a field vars the document's variables, so that its scripts get them.

@@ -190,7 +190,11 @@ func (w *World) Images(_ context.Context, ids ...string) (images []cloud.Image, 
 	err = w.ec2Call("DescribeImages", func() error {
 		for _, id := range ids {
 			if !strings.Contains(id, "dead") {
-				images = append(images, cloud.Image{ID: id, State: "available", Platform: "linux", Architecture: "arm64"})
+				image := cloud.Image{ID: id, State: "available", Platform: "linux", Architecture: "arm64"}
+				if w.AllowedImages != "" {
+					image.Allowed = new(bool)
+				}
+				images = append(images, image)
 			}
 		}
 		return nil
@@ -205,7 +209,7 @@ func (w *World) Subnets(_ context.Context, ids []string, _ map[string]string) (s
 			ids = []string{"subnet-a", "subnet-b", "subnet-c"}
 		}
 		for _, id := range ids {
-			subnets = append(subnets, cloud.Subnet{ID: id, Zone: id, VpcID: "vpc-1"})
+			subnets = append(subnets, cloud.Subnet{ID: id, Zone: id, VpcID: "vpc-1", FreeAddresses: w.free(id)})
 		}
 		return nil
 	})

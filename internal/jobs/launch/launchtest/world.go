@@ -35,6 +35,11 @@ type World struct {
 	Throttle int
 	Deaths   int
 	Sick     map[int]bool
+	// Free are the subnets' free addresses where they are few; Quota is each vCPU quota, and below 0 it may not be asked.
+	// AllowedImages is the state of the Allowed AMIs settings, which no image meets unless it is empty.
+	Free          map[string]int
+	Quota         float64
+	AllowedImages string
 	// Refused remembers pools without capacity.
 	Refused capacitytest.Memory
 	// Lag is after what time EC2 shows an instance, if that is more than PropagationTime.
@@ -57,7 +62,7 @@ func New(t *testing.T) *World {
 	w := &World{t: t, memory: memory{rows: map[string]json.RawMessage{}, tombs: map[string]bool{}, fans: map[string][]jobs.FanChild{},
 		ended: map[string]map[int]bool{}}, instances: map[string]*Instance{}, tokens: map[string]reservation{}, EC2Calls: map[string]int{},
 		Capacity: map[string]int{}, Sick: map[int]bool{}, fleets: map[string]ledger.Fleet{}, servers: map[string]map[int]ledger.Server{},
-		Bucket: map[string][]byte{}, Targets: map[string]string{}}
+		Bucket: map[string][]byte{}, Targets: map[string]string{}, Quota: 1e6}
 	w.Agents = &Agents{world: w}
 	return w
 }
