@@ -6,7 +6,6 @@ import (
 	"math"
 	"strings"
 
-	"github.com/stampmill/stampmill/internal/jobs"
 	"github.com/stampmill/stampmill/internal/jobs/cloud"
 )
 
@@ -126,11 +125,8 @@ func (l *launch) readQuotas(ctx context.Context, s *survey) (whole bool, err err
 	used, whole, err := l.ec2().RunningVCPUs(ctx, s.pages)
 	s.count("DescribeInstances", 1)
 	if err != nil {
-		if err := jobs.Gather(&s.findings, err); err != nil {
-			return false, err
-		}
 		s.quotas = nil
-		return false, nil
+		return false, s.advise(err)
 	}
 	for running, vcpus := range used {
 		l.use(s, running, vcpus)

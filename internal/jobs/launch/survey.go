@@ -40,6 +40,15 @@ func (s *survey) warn(message, hint string, field ...any) {
 	s.findings = append(s.findings, jobs.Finding{Field: field, Message: message, Hint: hint, Warning: true})
 }
 
+// advise makes a warning of what could not be asked: EC2 itself tells at the launch. Errors that pass are given back.
+func (s *survey) advise(err error, field ...any) error {
+	if !jobs.IsClass(err, jobs.Fatal, jobs.NotFound) {
+		return err
+	}
+	s.warn("not looked at before the launch: "+err.Error(), "", field...)
+	return nil
+}
+
 // survey looks everything up and keeps what it found, for every attempt of every batch. What fails a launch for good is
 // gathered; any other error ends the survey.
 func (l *launch) survey(ctx context.Context, s *survey) error {
@@ -81,7 +90,7 @@ func (l *launch) lookImage(ctx context.Context, s *survey) error {
 	s.count("GetAllowedImagesSettings", 1)
 	switch {
 	case err != nil:
-		return jobs.Gather(&s.findings, err, "image")
+		return s.advise(err, "image")
 	case state == "enabled":
 		s.wrong(found.AMI+" is not among the account's Allowed AMIs", "allow it, or stamp from another image", "image")
 	default:
@@ -118,7 +127,7 @@ func (l *launch) lookTypes(ctx context.Context, s *survey) error {
 	s.types, err = l.ec2().Types(ctx, types)
 	s.count("DescribeInstanceTypes", 1)
 	if err != nil || s.image.Architecture == "" {
-		return jobs.Gather(&s.findings, err, "pools")
+		return s.advise(err, "pools")
 	}
 	for i, pool := range l.spec.Pools {
 		for j, name := range pool.Types {
@@ -157,7 +166,7 @@ func (l *launch) lookGroups(ctx context.Context, s *survey) error {
 	vpcs, err := l.ec2().GroupVPCs(ctx, ids)
 	s.count("DescribeSecurityGroups", 1)
 	if err != nil {
-		return jobs.Gather(&s.findings, err, "server", "securityGroups")
+		return s.advise(err, "server", "securityGroups")
 	}
 	for i, name := range names {
 		switch vpc, exists := vpcs[name]; {
@@ -182,7 +191,7 @@ func (l *launch) lookKey(ctx context.Context, s *survey) error {
 	if err == nil && !exists {
 		s.wrong("there is no key pair "+name+" in this region", "check its name and region", "server", "keyName")
 	}
-	return jobs.Gather(&s.findings, err, "server", "keyName")
+	return s.advise(err, "server", "keyName")
 }
 
 func (l *launch) lookTargetGroups(ctx context.Context, s *survey) error {

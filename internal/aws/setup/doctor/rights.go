@@ -112,6 +112,14 @@ func (l *looker) looks() []trial {
 			_, err := e.DescribeInstanceTypeOfferings(ctx, &ec2.DescribeInstanceTypeOfferingsInput{DryRun: dry})
 			return err
 		}},
+		{"ec2:DescribeInstanceTypes", false, func(ctx context.Context) error {
+			_, err := e.DescribeInstanceTypes(ctx, &ec2.DescribeInstanceTypesInput{DryRun: dry})
+			return err
+		}},
+		{"ec2:DescribeKeyPairs", false, func(ctx context.Context) error {
+			_, err := e.DescribeKeyPairs(ctx, &ec2.DescribeKeyPairsInput{DryRun: dry})
+			return err
+		}},
 		{"ec2:DescribeImages", false, func(ctx context.Context) error {
 			_, err := e.DescribeImages(ctx, &ec2.DescribeImagesInput{DryRun: dry, Owners: []string{"self"}})
 			return err
