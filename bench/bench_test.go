@@ -1,11 +1,20 @@
 package main
 
-import "testing"
+import (
+	"context"
+	"net/http"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stampmill/stampmill/internal/jobs"
+	"github.com/stampmill/stampmill/internal/rig"
+)
 
 // Two thousand servers are what a check has time for; the measures themselves take ten thousand.
 const fewer = 2000
 
-func TestALaunchTakesHardlyLongerThanTheBucketNeeds(t *testing.T) {
+func TestALaunchTakesHardlyLongerThanTheBucketNeedsAndIsNeverRefused(t *testing.T) {
 	t.Parallel()
 	took, err := stamp(&taking{t: t}, fewer, noHeadroom, nil)
 	if err != nil {
@@ -13,6 +22,51 @@ func TestALaunchTakesHardlyLongerThanTheBucketNeeds(t *testing.T) {
 	}
 	if ratio := took.seconds / bound(fewer); ratio < 1 || ratio > 1.05 {
 		t.Errorf("%d servers took %.0f s, %.3f times the bound; expected 1 to 1.05", fewer, took.seconds, ratio)
+	}
+	if took.ec2.Throttled > 0 {
+		t.Errorf("EC2 refused %d of %d calls; expected none: the workers count as it does", took.ec2.Throttled, took.ec2.Calls)
+	}
+}
+
+// TestSlowCallsLetNoneBeRefused has the first launches of all take three seconds and the others less: what the full bucket
+// would have got back meanwhile is lost in EC2's count.
+func TestSlowCallsLetNoneBeRefused(t *testing.T) {
+	t.Parallel()
+	if err := inVirtualTime(t, func(ctx context.Context, r *rig.Rig) error {
+		var launches atomic.Int64
+		fate := func(call string, _ *http.Request) rig.Fate {
+			if call != "ec2:RunInstances" {
+				return rig.Fate{Latency: 50 * time.Millisecond}
+			}
+			n := launches.Add(1)
+			if n < 6 {
+				return rig.Fate{Latency: 3 * time.Second}
+			}
+			return rig.Fate{Latency: time.Duration(300+n*137%700) * time.Millisecond}
+		}
+		for range stampers {
+			if _, err := r.Start(&rig.Line{Fate: fate}); err != nil {
+				return err
+			}
+		}
+		submitted := time.Now()
+		ids, err := r.Submit(ctx, fleet("web", fewer, jobs.Normal), ".", "bench", nil)
+		if err != nil {
+			return err
+		}
+		ended, err := finished(ctx, r, 6*time.Hour, ids)
+		if err != nil {
+			return err
+		}
+		if n := r.Endpoint.Calls()["ec2:RunInstances"]; n.Throttled > 0 {
+			t.Errorf("EC2 refused %d of %d launches; expected none", n.Throttled, n.Calls)
+		}
+		if seconds := ended[ids[0]].Ended.Sub(submitted).Seconds(); seconds > 1.1*bound(fewer) {
+			t.Errorf("%d servers took %.0f s; the bound is %.0f", fewer, seconds, bound(fewer))
+		}
+		return nil
+	}, noHeadroom); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -70,7 +70,7 @@ type taking struct {
 
 // report gives a case's value; a bound of 0 is none.
 func (k *taking) report(name string, value float64, unit string, bound float64) error {
-	r := result{Measure: k.name, Case: name, Value: round(value), Unit: unit, Bound: bound}
+	r := result{Measure: k.name, Case: name, Value: round(value), Unit: unit, Bound: round(bound)}
 	if bound > 0 {
 		r.Ratio = round(value / bound)
 	}
