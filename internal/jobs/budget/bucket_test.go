@@ -287,3 +287,27 @@ func TestWhoSharesTheBucketIsRefusedOnceInALargeLaunch(t *testing.T) {
 		}
 	}
 }
+
+func TestARefusalSlowsWhatIsShort(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name      string
+		taken     budget.Ask // beforehand, by ourselves
+		refused   float64
+		requests  float64 // the rates afterwards
+		resources float64
+	}{
+		{"requests, in a launch's first second", budget.Ask{Class: budget.Normal, Requests: 5, Resources: 300}, 100, 1, 2},
+		{"servers, while requests are there", budget.Ask{Class: budget.Normal, Requests: 1, Resources: 900}, 100, 2, 1},
+		{"both are short", budget.Ask{Class: budget.Normal, Requests: 5, Resources: 900}, 100, 1, 1},
+		{"servers, if nothing is short", budget.Ask{Class: budget.Normal, Requests: 1, Resources: 1}, 100, 2, 1},
+		{"both, for a single server", budget.Ask{Class: budget.Normal, Requests: 1, Resources: 1}, 1, 1, 1},
+	} {
+		b := budget.New(run, begin)
+		b.Take(run, begin, c.taken)
+		b.Throttle(run, begin, ask(budget.Normal, c.refused))
+		if requests, resources := b.Rates(run); requests != c.requests || resources != c.resources {
+			t.Errorf("%s: %g requests and %g servers a second come now, want %g and %g", c.name, requests, resources, c.requests, c.resources)
+		}
+	}
+}

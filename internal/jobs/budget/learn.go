@@ -31,11 +31,14 @@ func (b *Bucket) Throttle(limit Limit, now time.Time, ask Ask) (moved bool) {
 		b.Requests.throttle(limit.Requests, now)
 		return true
 	}
-	// EC2 does not say which of the two was empty. A call for several servers takes more of theirs; requests are
-	// suspected beside them when they are short by our own count.
-	b.Resources.throttle(limit.Resources, now)
-	if ask.Resources <= 1 || b.Requests.Level < limit.Requests.Size/4 {
+	// EC2 does not say which of the two was empty: what is short by our own count is suspected, and servers if
+	// neither is; a call for one server takes as much of both.
+	requests, single := b.Requests.Level < limit.Requests.Size/4, ask.Resources <= 1
+	if requests || single {
 		b.Requests.throttle(limit.Requests, now)
+	}
+	if !requests || single || b.Resources.Level < limit.Resources.Size/4 {
+		b.Resources.throttle(limit.Resources, now)
 	}
 	return true
 }

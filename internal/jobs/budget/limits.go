@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Rate is a token bucket's size and its refill a second.
@@ -108,12 +109,21 @@ func (l Limits) Of(region, action string) Limit {
 			limit.Resources = own.Resources
 		}
 	}
-	return Limit{l.leave(limit.Requests), l.leave(limit.Resources)}
+	return Limit{l.leave(limit.Requests, requestLag), l.leave(limit.Resources, resourceLag)}
 }
 
-func (l Limits) leave(r Rate) Rate {
+// Of two calls one may take effect so much later than the other, from the instant at which their tokens were counted: by the
+// clocks, by the network, by EC2. What a full bucket would have got back meanwhile is lost in EC2's count, so it is left out
+// of ours; else the first call of a launch that is slow lets a later one be refused. Requests come back within seconds, and
+// looks are taken in blocks of them; servers take as long to come back as a launch does.
+const (
+	requestLag  = time.Second
+	resourceLag = 5 * time.Second
+)
+
+func (l Limits) leave(r Rate, lag time.Duration) Rate {
 	share := 1 - l.Headroom
-	left := Rate{r.Size * share, r.Refill * share}
+	left := Rate{min(r.Size*share, r.Size-min(r.Refill*lag.Seconds(), r.Size/2)), r.Refill * share}
 	if r.Size >= 1 {
 		left.Size = max(left.Size, 1) // a bucket under one token would grant nothing for ever
 	}

@@ -7,7 +7,7 @@ import (
 	"github.com/stampmill/stampmill/internal/jobs/budget"
 )
 
-func TestLimitsAreAWSsUnlessOnesOwnAreGivenLessTheHeadroom(t *testing.T) {
+func TestLimitsAreAWSsUnlessOnesOwnAreGivenLessTheHeadroomAndWhatSlowCallsLose(t *testing.T) {
 	t.Parallel()
 	l, err := budget.ParseLimits([]string{"RunInstances:resources=5000/10", " eu-west-1/RunInstances=20/8", "CreateImage=10/0.5", "", "us-west-2/*=1000/1000"}, 0.1)
 	if err != nil {
@@ -17,12 +17,12 @@ func TestLimitsAreAWSsUnlessOnesOwnAreGivenLessTheHeadroom(t *testing.T) {
 		region, action string
 		want           budget.Limit
 	}{
-		{"us-east-1", "RunInstances", budget.Limit{Requests: budget.Rate{Size: 4.5, Refill: 1.8}, Resources: budget.Rate{Size: 4500, Refill: 9}}},
-		{"eu-west-1", "RunInstances", budget.Limit{Requests: budget.Rate{Size: 18, Refill: 7.2}, Resources: budget.Rate{Size: 4500, Refill: 9}}},
+		{"us-east-1", "RunInstances", budget.Limit{Requests: budget.Rate{Size: 3, Refill: 1.8}, Resources: budget.Rate{Size: 4500, Refill: 9}}},
+		{"eu-west-1", "RunInstances", budget.Limit{Requests: budget.Rate{Size: 12, Refill: 7.2}, Resources: budget.Rate{Size: 4500, Refill: 9}}},
 		{"eu-west-1", "CreateImage", budget.Limit{Requests: budget.Rate{Size: 9, Refill: 0.45}}},
-		{"eu-west-1", "DescribeImages", budget.Limit{Requests: budget.Rate{Size: 90, Refill: 18}}},
-		{"eu-west-1", "DescribeInstances" + budget.Unfiltered, budget.Limit{Requests: budget.Rate{Size: 45, Refill: 9}}},
-		{"us-west-2", "DescribeImages", budget.Limit{Requests: budget.Rate{Size: 900, Refill: 900}}},
+		{"eu-west-1", "DescribeImages", budget.Limit{Requests: budget.Rate{Size: 80, Refill: 18}}},
+		{"eu-west-1", "DescribeInstances" + budget.Unfiltered, budget.Limit{Requests: budget.Rate{Size: 40, Refill: 9}}},
+		{"us-west-2", "DescribeImages", budget.Limit{Requests: budget.Rate{Size: 500, Refill: 900}}},
 	} {
 		if got := l.Of(c.region, c.action); got != c.want {
 			t.Errorf("%s in %s: %+v, want %+v", c.action, c.region, got, c.want)
