@@ -28,9 +28,9 @@ func TestALaunchTakesHardlyLongerThanTheBucketNeedsAndIsNeverRefused(t *testing.
 	}
 }
 
-// TestSlowCallsLetNoneBeRefused has the first launches of all take three seconds and the others less: what the full bucket
-// would have got back meanwhile is lost in EC2's count.
-func TestSlowCallsLetNoneBeRefused(t *testing.T) {
+// TestSlowCallsDoNotSlowALaunch has the first launches of all take three seconds and the others less: what the full buckets
+// would have got back meanwhile is lost in EC2's count. The smaller one, of requests, may refuse a call that comes with others.
+func TestSlowCallsDoNotSlowALaunch(t *testing.T) {
 	t.Parallel()
 	if err := inVirtualTime(t, func(ctx context.Context, r *rig.Rig) error {
 		var launches atomic.Int64
@@ -58,8 +58,8 @@ func TestSlowCallsLetNoneBeRefused(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		if n := r.Endpoint.Calls()["ec2:RunInstances"]; n.Throttled > 0 {
-			t.Errorf("EC2 refused %d of %d launches; expected none", n.Throttled, n.Calls)
+		if n := r.Endpoint.Calls()["ec2:RunInstances"]; n.Throttled > 1 {
+			t.Errorf("EC2 refused %d of %d launches; expected one at most", n.Throttled, n.Calls)
 		}
 		if seconds := ended[ids[0]].Ended.Sub(submitted).Seconds(); seconds > 1.1*bound(fewer) {
 			t.Errorf("%d servers took %.0f s; the bound is %.0f", fewer, seconds, bound(fewer))

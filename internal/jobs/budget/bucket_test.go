@@ -299,7 +299,7 @@ func TestARefusalSlowsWhatIsShort(t *testing.T) {
 	}{
 		{"requests, in a launch's first second", budget.Ask{Class: budget.Normal, Requests: 5, Resources: 300}, 100, 1, 2},
 		{"servers, while requests are there", budget.Ask{Class: budget.Normal, Requests: 1, Resources: 900}, 100, 2, 1},
-		{"both are short", budget.Ask{Class: budget.Normal, Requests: 5, Resources: 900}, 100, 1, 1},
+		{"requests first, if both are short", budget.Ask{Class: budget.Normal, Requests: 5, Resources: 900}, 100, 1, 2},
 		{"servers, if nothing is short", budget.Ask{Class: budget.Normal, Requests: 1, Resources: 1}, 100, 2, 1},
 		{"both, for a single server", budget.Ask{Class: budget.Normal, Requests: 1, Resources: 1}, 1, 1, 1},
 	} {

@@ -31,14 +31,17 @@ func (b *Bucket) Throttle(limit Limit, now time.Time, ask Ask) (moved bool) {
 		b.Requests.throttle(limit.Requests, now)
 		return true
 	}
-	// EC2 does not say which of the two was empty: what is short by our own count is suspected, and servers if
-	// neither is; a call for one server takes as much of both.
+	// EC2 does not say which of the two was empty. Requests are suspected where they are short by our own count, servers
+	// otherwise: if that was wrong the next refusal tells, when requests have come back. A call for one server takes as
+	// much of both.
 	requests, single := b.Requests.Level < limit.Requests.Size/4, ask.Resources <= 1
 	if requests || single {
 		b.Requests.throttle(limit.Requests, now)
 	}
-	if !requests || single || b.Resources.Level < limit.Resources.Size/4 {
+	if !requests || single {
 		b.Resources.throttle(limit.Resources, now)
+	} else { // EC2 took none of the servers' tokens: they are there for the next try
+		b.Resources.Level = min(hand(&b.Resources.Lines, b.Resources.Level+ask.Resources), limit.Resources.Size)
 	}
 	return true
 }
