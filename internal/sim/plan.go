@@ -140,6 +140,7 @@ func drawBake(r *draw, base string) *wish {
 
 func drawLaunch(r *draw, base string) *wish {
 	w := &wish{kind: "Launch", name: pick(r, "front", "front", "back"), count: 1 + r.IntN(9)}
+	priority := pick(r, "high", "normal", "low")
 	w.fleet = w.name
 	image := base
 	if r.chance(0.2) { // which may not be there
@@ -147,6 +148,7 @@ func drawLaunch(r *draw, base string) *wish {
 	}
 	w.text = fmt.Sprintf(`kind: Launch
 name: %s
+priority: %s
 spec:
   image: %s
   count: %d
@@ -156,7 +158,7 @@ spec:
     - {types: [c7g.large]}
   server: {instanceProfile: builder}
   hostname: %s-{ordinal:04}
-%s`, w.name, image, w.count, w.name, pick(r, "", "", "  healthy: {run: test -s /etc/hostname, within: 20m}\n", "  healthy: {statusChecks: true}\n"))
+%s`, w.name, priority, image, w.count, w.name, pick(r, "", "", "  healthy: {run: test -s /etc/hostname, within: 20m}\n", "  healthy: {statusChecks: true}\n"))
 	return w
 }
 

@@ -28,6 +28,8 @@ type weather struct {
 	duplicates, lateMessages, disorder float64
 	deaf                               bool    // no rules: all is polled
 	lostEvents                         float64 // an event
+	refill                             float64 // of the account's servers, a second; 0: AWS's default bucket
+	informed                           bool    // its workers know of that
 }
 
 func drawWeather(d dice) weather {
@@ -44,6 +46,9 @@ func drawWeather(d dice) weather {
 	}
 	news := d.at("events")
 	w.deaf, w.lostEvents = news.chance(0.15), news.seldom(0.5, 0.02, 0.9)
+	if account := d.at("account"); account.chance(0.4) {
+		w.refill, w.informed = pick(account, 0.02, 0.1, 0.5), account.chance(0.7)
+	}
 	w.lag = pick(r, time.Second, 2*time.Second, 10*time.Second, 90*time.Second, 3*time.Minute)
 	return w
 }
@@ -53,15 +58,24 @@ func (s *schedule) config() rig.Config {
 	c := rig.Config{Worker: func(w *config.Worker) {
 		w.Slots = pick(s.at("slots"), 2, 8, 64)
 		w.ReapGrace, w.ReapInterval = reapGrace, reapInterval
+		if s.weather.informed {
+			w.Limits = []string{fmt.Sprintf("RunInstances:resources=%d/%g", poorSize, s.weather.refill)}
+		}
 	}}
 	c.Endpoint = localaws.Config{Seed: int64(s.seed), Intercept: s.intercept, EC2: ec2.Options{
 		Propagation: s.weather.lag, ImageMin: time.Minute, ImageMax: 6 * time.Minute, CopyMin: time.Minute, CopyMax: 6 * time.Minute,
 		Capacity: s.plan.capacity,
 	}}
+	if s.weather.refill > 0 {
+		c.Endpoint.EC2.Limits = map[string]ec2.Limit{"RunInstances resources": {Size: poorSize, Refill: s.weather.refill}}
+	}
 	c.Endpoint.SQS.Mischief = s.mischief
 	c.Endpoint.LoseEvent, c.NoEvents = s.loseEvent, s.weather.deaf
 	return c
 }
+
+// poorSize is more than any launch of a schedule asks for at once, and so little that jobs wait in line.
+const poorSize = 12
 
 const (
 	reapGrace    = 20 * time.Minute
