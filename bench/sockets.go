@@ -86,7 +86,9 @@ func (s *site) open(ctx context.Context) error {
 // work starts a worker with the default configuration.
 func (s *site) work(more ...string) (*process, error) {
 	environment := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + s.folder, "AWS_ENDPOINT_URL=" + s.url, "AWS_REGION=" + region,
-		"AWS_ACCESS_KEY_ID=bench", "AWS_SECRET_ACCESS_KEY=bench", "STAMPMILL_HEALTH=127.0.0.1:0", "STAMPMILL_LOG_LEVEL=warn", "STAMPMILL_PACE=" + speed}
+		"AWS_ACCESS_KEY_ID=bench", "AWS_SECRET_ACCESS_KEY=bench", "STAMPMILL_HEALTH=127.0.0.1:0", "STAMPMILL_LOG_LEVEL=warn",
+		"STAMPMILL_LIMITS=*=1000000/1000000,*:resources=1000000/1000000", // the endpoint has no buckets
+		"STAMPMILL_PACE=" + speed}
 	return start(s.worker, append(environment, more...), nil, nil)
 }
 

@@ -63,7 +63,7 @@ func (l *launch) offered(ctx context.Context, s *survey) (map[string][]string, e
 		return nil, nil
 	}
 	offered, err := l.ec2().TypesOffered(ctx, types)
-	s.count("DescribeInstanceTypeOfferings", 1)
+	s.count("DescribeInstanceTypeOfferings")
 	if err != nil {
 		return nil, jobs.Gather(&s.findings, err, "pools")
 	}
@@ -98,7 +98,7 @@ func (l *launch) lookSubnets(ctx context.Context, s *survey, pools []Pool) ([]*[
 		key := fmt.Sprint(pool.Subnets.Tag) // in the keys' order
 		if byTags[key] == nil {
 			subnets, err := l.ec2().Subnets(ctx, nil, pool.Subnets.Tag)
-			s.count("DescribeSubnets", 1)
+			s.count("DescribeSubnets")
 			if err != nil {
 				if err := jobs.Gather(&s.findings, err, "pools", i, "subnets"); err != nil {
 					return nil, err
@@ -139,7 +139,7 @@ func (l *launch) subnetsByID(ctx context.Context, s *survey, pools []Pool) (map[
 		return byID, nil
 	}
 	subnets, err := l.ec2().Subnets(ctx, ids, nil)
-	s.count("DescribeSubnets", 1)
+	s.count("DescribeSubnets")
 	if err != nil && !jobs.IsClass(err, jobs.Fatal, jobs.NotFound) {
 		return nil, err
 	}
@@ -148,7 +148,7 @@ func (l *launch) subnetsByID(ctx context.Context, s *survey, pools []Pool) (map[
 			continue
 		}
 		of, wrong := l.ec2().Subnets(ctx, pools[i].Subnets.IDs, nil)
-		s.count("DescribeSubnets", 1)
+		s.count("DescribeSubnets")
 		if wrong = jobs.Gather(&s.findings, wrong, "pools", i, "subnets"); wrong != nil {
 			return nil, wrong
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -241,12 +242,8 @@ func (l *launch) sayPlaces(plan *jobs.Plan, d *Planned) {
 	}
 	about := "asked first"
 	for _, p := range d.Places {
-		text := fmt.Sprintf("%s of pool %d", plural(p.Servers, "server", "servers"), p.Pool)
-		for _, part := range []string{p.Type, p.Zone, p.Subnet} {
-			if part != "" {
-				text += ", " + part
-			}
-		}
+		parts := []string{fmt.Sprintf("%s of pool %d", plural(p.Servers, "server", "servers"), p.Pool), p.Type, p.Zone, p.Subnet}
+		text := strings.Join(slices.DeleteFunc(parts, func(part string) bool { return part == "" }), ", ")
 		if p.Subnet != "" {
 			text += fmt.Sprintf(" (%d free addresses)", p.FreeAddresses)
 		}

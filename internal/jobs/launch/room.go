@@ -123,7 +123,7 @@ func (l *launch) readQuotas(ctx context.Context, s *survey) (whole bool, err err
 		s.quotas[i].Limit = int(limit)
 	}
 	used, whole, err := l.ec2().RunningVCPUs(ctx, s.pages)
-	s.count("DescribeInstances", 1)
+	s.count("DescribeInstances")
 	if err != nil {
 		s.quotas = nil
 		return false, s.advise(err)

@@ -25,11 +25,11 @@ type survey struct {
 	calls   map[string]int
 }
 
-func (s *survey) count(action string, n int) {
+func (s *survey) count(action string) {
 	if s.calls == nil {
 		s.calls = map[string]int{}
 	}
-	s.calls[action] += n
+	s.calls[action]++
 }
 
 func (s *survey) wrong(message, hint string, field ...any) {
@@ -76,7 +76,7 @@ func (l *launch) lookImage(ctx context.Context, s *survey) error {
 		return jobs.Gather(&s.findings, err, "image")
 	}
 	l.progress.Image, s.image = found, details
-	s.count("DescribeImages", 1)
+	s.count("DescribeImages")
 	if found.Platform == "windows" && l.spec.Hostname != "" {
 		name, err := userdata.Hostname(l.spec.Hostname, l.fleet(), max(l.spec.Count-1, 0))
 		if err != nil || len(name) > 15 || strings.Contains(name, ".") {
@@ -87,7 +87,7 @@ func (l *launch) lookImage(ctx context.Context, s *survey) error {
 		return nil
 	}
 	state, err := l.ec2().AllowedAMIs(ctx)
-	s.count("GetAllowedImagesSettings", 1)
+	s.count("GetAllowedImagesSettings")
 	switch {
 	case err != nil:
 		return s.advise(err, "image")
@@ -105,7 +105,7 @@ func (l *launch) lookTemplate(ctx context.Context, s *survey) error {
 		return nil
 	}
 	exists, _, err := l.ec2().TemplateVersion(ctx, *template)
-	s.count("DescribeLaunchTemplateVersions", 1)
+	s.count("DescribeLaunchTemplateVersions")
 	if err == nil && !exists {
 		err = jobs.Fatalf("find the launch template", template.Name+template.ID, "there is no version "+template.Version, "check name, region and version")
 	}
@@ -125,7 +125,7 @@ func (l *launch) lookTypes(ctx context.Context, s *survey) error {
 	}
 	var err error
 	s.types, err = l.ec2().Types(ctx, types)
-	s.count("DescribeInstanceTypes", 1)
+	s.count("DescribeInstanceTypes")
 	if err != nil || s.image.Architecture == "" {
 		return s.advise(err, "pools")
 	}
@@ -153,7 +153,7 @@ func (l *launch) lookGroups(ctx context.Context, s *survey) error {
 		}
 	}
 	if len(ids) < len(names) {
-		s.count("DescribeSecurityGroups", 1)
+		s.count("DescribeSecurityGroups")
 	}
 	groups, err := l.ec2().SecurityGroups(ctx, names, s.vpc)
 	if err != nil {
@@ -164,7 +164,7 @@ func (l *launch) lookGroups(ctx context.Context, s *survey) error {
 		return nil
 	}
 	vpcs, err := l.ec2().GroupVPCs(ctx, ids)
-	s.count("DescribeSecurityGroups", 1)
+	s.count("DescribeSecurityGroups")
 	if err != nil {
 		return s.advise(err, "server", "securityGroups")
 	}
@@ -187,7 +187,7 @@ func (l *launch) lookKey(ctx context.Context, s *survey) error {
 		return nil
 	}
 	exists, err := l.ec2().KeyPair(ctx, name)
-	s.count("DescribeKeyPairs", 1)
+	s.count("DescribeKeyPairs")
 	if err == nil && !exists {
 		s.wrong("there is no key pair "+name+" in this region", "check its name and region", "server", "keyName")
 	}
