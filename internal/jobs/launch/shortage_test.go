@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,11 +18,19 @@ import (
 // counted is a world that counts the launches asked of each subnet.
 type counted struct {
 	*launchtest.World
+	mu    sync.Mutex
 	asked map[string]int
 }
 
+// of is how often the subnet was asked so far.
+func (c *counted) of(subnet string) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.asked[subnet]
+}
+
 func newCounted(t *testing.T) *counted {
-	c := &counted{newWorld(t), map[string]int{}}
+	c := &counted{World: newWorld(t), asked: map[string]int{}}
 	config := launch.Config{
 		EC2:          func(jobs.Target) launch.EC2 { return c },
 		TargetGroups: func(jobs.Target) launch.TargetGroups { return c },
@@ -34,7 +43,9 @@ func newCounted(t *testing.T) *counted {
 
 func (c *counted) Launch(ctx context.Context, q cloud.LaunchRequest) ([]cloud.Instance, error) {
 	granted, err := c.World.Launch(ctx, q)
-	c.asked[q.SubnetID]++ // after the call, whose lock orders the workers' goroutines
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.asked[q.SubnetID]++
 	return granted, err
 }
 
@@ -53,10 +64,10 @@ func TestFortyBatchesDoNotAskAnEmptyPoolFortyTimes(t *testing.T) {
 				c.Run()
 				c.WantState(id, jobs.Succeeded)
 				c.WantFleet("web", upTo(4000)...)
-				if asked := c.asked["subnet-a"]; asked < 1 || asked > slots {
+				if asked := c.of("subnet-a"); asked < 1 || asked > slots {
 					t.Errorf("the empty pool was asked %d times by 40 batches, want 1 to %d", asked, slots)
 				}
-				if asked := c.asked["subnet-b"]; asked > 41 {
+				if asked := c.of("subnet-b"); asked > 41 {
 					t.Errorf("the other pool was asked %d times, want at most 41", asked)
 				}
 			})
@@ -72,7 +83,7 @@ func TestBatchesWaitForRefusedPoolsAndOneTries(t *testing.T) {
 		id := c.Submit("Launch", "web", "1", spec(2000, `"pools": [{"types": ["m7g.large"], "subnets": ["subnet-a"]}]`))
 		tries := 0
 		c.After(70*time.Second, func() {
-			tries = c.asked["subnet-a"]
+			tries = c.of("subnet-a")
 			delete(c.Capacity, "subnet-a") // there is room again, after one more was refused
 		})
 		c.Run()
@@ -81,7 +92,7 @@ func TestBatchesWaitForRefusedPoolsAndOneTries(t *testing.T) {
 		if tries > slots+1 {
 			t.Errorf("20 batches asked the empty pool %d times in the first 70 seconds, want at most %d and one", tries, slots)
 		}
-		if asked := c.asked["subnet-a"] - tries; asked != 20 {
+		if asked := c.of("subnet-a") - tries; asked != 20 {
 			t.Errorf("with room again it was asked %d times, want once by each of 20 batches", asked)
 		}
 		if left := c.Refused.All(); len(left) > 0 {
@@ -125,7 +136,7 @@ func TestAThrottleIsNeverTakenForMissingCapacity(t *testing.T) {
 		id := c.Submit("Launch", "web", "1", spec(500, threePools))
 		c.Run()
 		c.WantState(id, jobs.Succeeded)
-		if len(c.Refused.All()) > 0 || c.asked["subnet-b"]+c.asked["subnet-c"] > 0 {
+		if len(c.Refused.All()) > 0 || c.of("subnet-b")+c.of("subnet-c") > 0 {
 			t.Errorf("after throttles alone %v is remembered, and %v was asked", c.Refused.All(), c.asked)
 		}
 	})
