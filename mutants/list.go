@@ -6,7 +6,7 @@ import "slices"
 func all() []mutant {
 	return slices.Concat(protocolMutants(), deliveryMutants(), workerMutants(), familyMutants(), storeMutants(), ledgerMutants(),
 		identityMutants(), bakeMutants(), imageMutants(), launchMutants(), terminateMutants(), errorMutants(), adapterMutants(),
-		upkeepMutants(), guestMutants(), budgetMutants(), eventMutants())
+		upkeepMutants(), guestMutants(), budgetMutants(), eventMutants(), capacityMutants())
 }
 
 // in is tests of one package.

@@ -92,7 +92,7 @@ func budgetMutants() []mutant {
 			name:   "grant-never-lapses",
 			breaks: "what was served two minutes ago is used beside what the bucket holds now",
 			edits:  []edit{{budgetsFile, `now.Sub(grant.Due) > slack(k.limit, grant)`, `now.Sub(grant.Due) > 24*time.Hour`}},
-			tests:  in(rigTests, "TestALaunchInLineSurvivesADeathAtEveryCallAndUsesEachGrantOnce"),
+			tests:  in(itemTests, "TestAGrantThatIsUsedLongAfterItsTurnTakesItsTokensAnew"),
 		},
 	}
 }

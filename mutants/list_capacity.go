@@ -25,7 +25,7 @@ func capacityMutants() []mutant {
 			name:   "all-jobs-try-a-refused-pool-at-once",
 			breaks: "when a refusal's time is over, forty batches try the pool, not one",
 			edits:  []edit{{ladderFile, `	return won, lookAgain, err`, `	return won || err == nil, lookAgain, err`}},
-			tests:  in(memoryTests, "TestOneJobTriesAndTheOthersWaitForWhatComesOfIt"),
+			tests:  in(launchTests, "TestBatchesWaitForRefusedPoolsAndOneTries"),
 		},
 		{
 			name:   "refusals-do-not-grow",

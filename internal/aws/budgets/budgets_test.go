@@ -178,6 +178,27 @@ func TestAPlaceIsKeptUntilItsTurn(t *testing.T) {
 	})
 }
 
+func TestAGrantThatIsUsedLongAfterItsTurnTakesItsTokensAnew(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := worker(t, newTable(), "RunInstances=1000/1000")
+		if err := w.Ask(newAsker(jobs.Normal).ctx, run, 900); err != nil {
+			t.Fatal(err)
+		}
+		late := newAsker(jobs.Normal)
+		if err := w.Ask(late.ctx, run, 400); !jobs.IsClass(err, jobs.InLine) {
+			t.Fatalf("400 servers of a hundred: %v", err)
+		}
+		time.Sleep(time.Hour) // EC2's bucket is full again, and holds no 400 more than that
+		if err := w.Ask(late.ctx, run, 400); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Ask(newAsker(jobs.Normal).ctx, run, 700); !jobs.IsClass(err, jobs.InLine) {
+			t.Errorf("1,100 servers were granted of a bucket of 1,000: %v", err)
+		}
+	})
+}
+
 func TestRequestsAreTakenInBlocksWhileThereArePlenty(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

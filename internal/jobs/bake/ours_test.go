@@ -108,7 +108,7 @@ func TestAnUndoWaitsForWhatEC2DoesNotShowYet(t *testing.T) {
 			t.Parallel()
 			inTime(t, func(t *testing.T, w *world) {
 				w.once(call, func() {
-					w.lag = 3 * time.Minute
+					w.lag = 290 * time.Second
 					w.cancel()
 				})
 				w.wantState(w.bake(everything), jobs.Cancelled)
