@@ -168,6 +168,9 @@ func TestTheTemplateMakesWhatSetupMakes(t *testing.T) {
 	for _, q := range setup.Queues(m.prefix) {
 		gone = append(gone, q.Name)
 	}
+	for _, rule := range setup.Rules(m.prefix) {
+		gone = append(gone, rule.Name)
+	}
 	if missing := m.missing(); !slices.Equal(missing, slices.Sorted(slices.Values(gone))) {
 		t.Errorf("the stack's removal took %v, expected %v: tables and bucket stay", missing, gone)
 	}

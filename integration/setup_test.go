@@ -29,8 +29,8 @@ func TestSetupMakesWhatIsMissingAndChangesNothingTheSecondTime(t *testing.T) {
 	}
 	for _, first := range []bool{true, false} {
 		all := show[[]made](m, "setup")
-		if len(all) != 8 {
-			t.Errorf("expected 5 queues, 2 tables and a bucket, not %v", all)
+		if len(all) != 13 {
+			t.Errorf("expected 5 queues, 2 tables, a bucket and 5 rules, not %v", all)
 		}
 		for _, thing := range all {
 			if thing.Made != first {

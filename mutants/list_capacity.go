@@ -22,12 +22,6 @@ func capacityMutants() []mutant {
 			tests:  in(memoryTests, "TestAGrantForgetsAtOnceAndOnlyWhatCameBeforeIt"),
 		},
 		{
-			name:   "all-jobs-try-a-refused-pool-at-once",
-			breaks: "when a refusal's time is over, forty batches try the pool, not one",
-			edits:  []edit{{ladderFile, `	return won, lookAgain, err`, `	return won || err == nil, lookAgain, err`}},
-			tests:  in(launchTests, "TestBatchesWaitForRefusedPoolsAndOneTries"),
-		},
-		{
 			name:   "refusals-do-not-grow",
 			breaks: "a pool that is empty for hours is asked each minute",
 			edits:  []edit{{rulesFile, `		times = r.Times + 1`, `		times = 1`}},
