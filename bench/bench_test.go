@@ -15,6 +15,9 @@ import (
 const fewer = 2000
 
 func TestALaunchTakesHardlyLongerThanTheBucketNeedsAndIsNeverRefused(t *testing.T) {
+	if testing.Short() {
+		t.Skip("thousands of servers: not with -short")
+	}
 	t.Parallel()
 	took, err := stamp(&taking{t: t}, fewer, noHeadroom, nil)
 	if err != nil {
@@ -31,6 +34,9 @@ func TestALaunchTakesHardlyLongerThanTheBucketNeedsAndIsNeverRefused(t *testing.
 // TestSlowCallsDoNotSlowALaunch has the first launches of all take three seconds and the others less: what the full buckets
 // would have got back meanwhile is lost in EC2's count. The smaller one, of requests, may refuse a call that comes with others.
 func TestSlowCallsDoNotSlowALaunch(t *testing.T) {
+	if testing.Short() {
+		t.Skip("thousands of servers: not with -short")
+	}
 	t.Parallel()
 	if err := inVirtualTime(t, func(ctx context.Context, r *rig.Rig) error {
 		var launches atomic.Int64

@@ -23,7 +23,7 @@ import botocore.loaders
 import botocore.model
 import botocore.parsers
 
-SERVICES = {"elasticloadbalancing": "elbv2"}
+SERVICES = {"servicequotas": "service-quotas", "elasticloadbalancing": "elbv2"}
 TIMESTAMP = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$")
 
 

@@ -44,6 +44,9 @@ spec:
 `
 
 func TestBudgetsTellWhoWaitsForWhatAndACancelGivesItBack(t *testing.T) {
+	if testing.Short() {
+		t.Skip("1,500 servers: not with -short")
+	}
 	installed(t, 2, func(t *testing.T, s *shell) {
 		wants(t, s.must(cli.ExitOK, "budget", "list"), "no budgets")
 		s.must(cli.ExitOK, "submit", s.file("big.yaml", thousands), "--key", "k")

@@ -41,6 +41,9 @@ func TestALaunchInLineSurvivesADeathAtEveryCallAndUsesEachGrantOnce(t *testing.T
 }
 
 func TestALaunchInLineSurvivesLostAnswersToItsBudgetsAndLaunches(t *testing.T) {
+	if testing.Short() {
+		t.Skip("its deaths are tried with -short")
+	}
 	t.Parallel()
 	story := lineStory()
 	// What is sent again because its answer was lost takes its tokens again: EC2 may refuse it then.
