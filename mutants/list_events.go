@@ -67,7 +67,7 @@ func eventMutants() []mutant {
 		{
 			name:   "awaited-in-the-own-region-only",
 			breaks: "a copy's event in another region wakes nobody, and one of the own region anybody",
-			edits:  []edit{{awaitFile, `		region := thing.Region`, `		region := ""`}},
+			edits:  []edit{{awaitFile, `cmp.Or(thing.Region, target.Region, e.Region)`, `cmp.Or(target.Region, e.Region)`}},
 			tests:  in(jobsTests, "TestThingsAreAwaitedWhereTheyAre"),
 		},
 		{

@@ -1,8 +1,8 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -44,26 +44,15 @@ const awaitLife = 3 * 24 * time.Hour
 
 func awaitKey(account, region, id string) string { return account + "/" + region + "/" + id }
 
-var accountOfRole = regexp.MustCompile(`^arn:aws[a-z-]*:iam::(\d{12}):`)
-
 // awaitKeys names the things among all accounts and regions. None where the worker does not know its own account.
 func (e *Engine) awaitKeys(target Target, things []Await) []string {
 	if e.Awaits == nil {
 		return nil
 	}
-	account := e.Account
-	if match := accountOfRole.FindStringSubmatch(target.Role); match != nil {
-		account = match[1]
-	}
+	account := cmp.Or(target.Account(), e.Account)
 	var keys []string
 	for _, thing := range things {
-		region := thing.Region
-		if region == "" {
-			region = target.Region
-		}
-		if region == "" {
-			region = e.Region
-		}
+		region := cmp.Or(thing.Region, target.Region, e.Region)
 		if account == "" || region == "" || thing.ID == "" {
 			continue
 		}

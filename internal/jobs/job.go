@@ -6,6 +6,7 @@ import (
 	"encoding/base32"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -23,6 +24,16 @@ type Target struct {
 	// Region is the AWS region; empty for the worker's own.
 	Region string `json:"region,omitempty"`
 }
+
+// Account is the account of the role; empty where there is no role, or none that says.
+func (t Target) Account() string {
+	if match := accountOfRole.FindStringSubmatch(t.Role); match != nil {
+		return match[1]
+	}
+	return ""
+}
+
+var accountOfRole = regexp.MustCompile(`^arn:aws[a-z-]*:iam::(\d{12}):`)
 
 // In is the same account in another region.
 func (t Target) In(region string) Target { return Target{Role: t.Role, Region: region} }

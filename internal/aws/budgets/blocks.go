@@ -30,6 +30,14 @@ func blockOf(limit budget.Limit, level float64) int {
 	return min(int(level/blockShare), largestBlock)
 }
 
+// spare takes a block from the state, for a call of requests only that was granted at once.
+func (k *bucket) spare(state *budget.Bucket, now time.Time, c call, due time.Time) int {
+	if c.resources > 0 || due.After(state.At) {
+		return 0
+	}
+	return state.Spare(k.limit, now, blockOf(k.limit, state.Requests.Level))
+}
+
 func (k *bucket) fromBlock() bool {
 	now := k.config.Clock()
 	k.mu.Lock()
@@ -62,23 +70,29 @@ func (k *bucket) dropBlock() {
 	k.block = block{}
 }
 
-// heldPlace takes the place that the worker holds in the class's line for calls that belong to no single job.
-func (k *bucket) heldPlace(class budget.Class) (budget.Place, bool) {
+// heldLine tells apart the places that a worker holds: a place is for as many servers as were asked for.
+type heldLine struct {
+	class     budget.Class
+	resources float64
+}
+
+// heldPlace takes the place that the worker holds in the line for calls that belong to no single job.
+func (k *bucket) heldPlace(line heldLine) (budget.Place, bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	place, ok := k.held[class]
-	delete(k.held, class)
+	place, ok := k.held[line]
+	delete(k.held, line)
 	return place, ok
 }
 
-func (k *bucket) holdPlace(class budget.Class, place budget.Place, holds bool) {
+func (k *bucket) holdPlace(line heldLine, place budget.Place, holds bool) {
 	if !holds {
 		return
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.held == nil {
-		k.held = map[budget.Class]budget.Place{}
+		k.held = map[heldLine]budget.Place{}
 	}
-	k.held[class] = place
+	k.held[line] = place
 }

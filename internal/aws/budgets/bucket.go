@@ -39,7 +39,7 @@ type bucket struct {
 	state   budget.Bucket
 	version int64 // of the item that state is; 0: none is known
 	block   block
-	held    map[budget.Class]budget.Place
+	held    map[heldLine]budget.Place
 }
 
 // ask is a change that waits for the next write. It may be applied several times, each time to a newer state; the last

@@ -10,6 +10,7 @@
 package budgets
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -57,19 +58,11 @@ func New(c Config) *Budgets {
 
 // Name is a bucket's: the account by its role, the region and the action.
 func Name(target jobs.Target, region, action string) string {
-	return Account(target) + "/" + region + "/" + action
+	return cmp.Or(target.Account(), Own) + "/" + region + "/" + action
 }
 
 // Own is the account of the worker's own credentials in buckets' names.
 const Own = "own"
-
-// Account is the account's number in the role's ARN; Own where there is no role.
-func Account(target jobs.Target) string {
-	if parts := strings.Split(target.Role, ":"); len(parts) > 4 && parts[4] != "" {
-		return parts[4]
-	}
-	return Own
-}
 
 func (b *Budgets) bucket(name string) *bucket {
 	b.mu.Lock()
@@ -187,10 +180,7 @@ func (b *Budgets) reserve(ctx context.Context, k *bucket, c call, booking *jobs.
 	var block int
 	err := k.change(ctx, func(state *budget.Bucket, now time.Time) bool {
 		place, due = state.Take(k.limit, now, budget.Ask{Class: booking.Class(), Requests: 1, Resources: c.resources})
-		at, block = state.At, 0
-		if c.resources == 0 && !due.After(at) {
-			block = state.Spare(k.limit, now, blockOf(k.limit, state.Requests.Level))
-		}
+		at, block = state.At, k.spare(state, now, c, due)
 		return true
 	})
 	if err != nil {
@@ -206,29 +196,27 @@ func (b *Budgets) reserve(ctx context.Context, k *bucket, c call, booking *jobs.
 
 // look takes a token for a call that belongs to no single job. Where there is none the worker keeps the place.
 func (b *Budgets) look(ctx context.Context, k *bucket, c call, class budget.Class) error {
-	held, holds := k.heldPlace(class)
+	line := heldLine{class, c.resources}
+	held, holds := k.heldPlace(line)
 	var place budget.Place
 	var due, at time.Time
 	var block int
 	err := k.change(ctx, func(state *budget.Bucket, now time.Time) bool {
-		block = 0
 		if holds {
 			state.Advance(k.limit, now)
 			place, due = held, state.Due(k.limit, held)
 		} else {
 			place, due = state.Take(k.limit, now, budget.Ask{Class: class, Requests: 1, Resources: c.resources})
 		}
-		if at = state.At; c.resources == 0 && !due.After(at) {
-			block = state.Spare(k.limit, now, blockOf(k.limit, state.Requests.Level))
-		}
+		at, block = state.At, k.spare(state, now, c, due)
 		return !holds || block > 0
 	})
 	if err != nil {
-		k.holdPlace(class, held, holds)
+		k.holdPlace(line, held, holds)
 		return err
 	}
 	if due.After(at) {
-		k.holdPlace(class, place, true)
+		k.holdPlace(line, place, true)
 		return inLine(c, due)
 	}
 	k.addBlock(block)
