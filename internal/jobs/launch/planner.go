@@ -3,14 +3,10 @@ package launch
 import (
 	"context"
 	"fmt"
-	"maps"
-	"math"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/stampmill/stampmill/internal/jobs"
-	"github.com/stampmill/stampmill/internal/jobs/budget"
 	"github.com/stampmill/stampmill/internal/jobs/launch/ordinals"
 	"github.com/stampmill/stampmill/internal/jobs/userdata"
 )
@@ -38,17 +34,6 @@ type Planned struct {
 	Limit   string         `json:"limit,omitempty"` // the one that binds
 
 	survey survey
-}
-
-// PlannedPlace is how many servers one place would be asked for first.
-type PlannedPlace struct {
-	Pool          int    `json:"pool"` // counted from 1
-	Type          string `json:"type,omitempty"`
-	Market        string `json:"market"`
-	Zone          string `json:"zone,omitempty"`
-	Subnet        string `json:"subnet,omitempty"`
-	FreeAddresses int    `json:"freeAddresses,omitempty"`
-	Servers       int    `json:"servers"`
 }
 
 // PlannedImage is what the servers would be stamped from. DependsOn is the document that would make it.
@@ -219,76 +204,6 @@ func (l *launch) planPools(ctx context.Context, _ jobs.Foreseen, plan *jobs.Plan
 	return nil
 }
 
-// sayPlaces tells where the servers would be asked for first. What a place does not grant, the next one is asked for.
-func (l *launch) sayPlaces(plan *jobs.Plan, d *Planned) {
-	if len(l.progress.Ladder) == 0 {
-		return
-	}
-	at := map[Rung]int{}
-	for _, part := range l.parts(d.Planned) {
-		first := l.progress.Ladder.Turned(part.number).From(part.first - 1)[0]
-		i, seen := at[first]
-		if !seen {
-			i = len(d.Places)
-			at[first] = i
-			place := PlannedPlace{Pool: first.Pool + 1, Type: first.Type, Market: "on-demand", Zone: first.Zone, Subnet: first.Subnet,
-				FreeAddresses: d.survey.subnets[first.Subnet].FreeAddresses}
-			if first.Spot {
-				place.Market = "spot"
-			}
-			d.Places = append(d.Places, place)
-		}
-		d.Places[i].Servers += part.ordinals.Len()
-	}
-	about := "asked first"
-	for _, p := range d.Places {
-		parts := []string{fmt.Sprintf("%s of pool %d", plural(p.Servers, "server", "servers"), p.Pool), p.Type, p.Zone, p.Subnet}
-		text := strings.Join(slices.DeleteFunc(parts, func(part string) bool { return part == "" }), ", ")
-		if p.Subnet != "" {
-			text += fmt.Sprintf(" (%d free addresses)", p.FreeAddresses)
-		}
-		plan.Say(about, "%s", text)
-		about = ""
-	}
-}
-
-// grouped writes a ladder as people read it: a type, its market and its zones in a line.
-func grouped(ladder Ladder, pools []Pool) []string {
-	var lines []string
-	for begin := 0; begin < len(ladder); {
-		first, end := ladder[begin], begin
-		var places []string
-		for end < len(ladder) && ladder[end].Pool == first.Pool && ladder[end].Type == first.Type {
-			if r := ladder[end]; r.Subnet != "" {
-				places = append(places, r.place(pools))
-			}
-			end++
-		}
-		market := "on-demand"
-		if first.Spot {
-			market = "spot"
-		}
-		where := "where the launch template says"
-		if len(places) > 0 {
-			where = strings.Join(places, ", ")
-		}
-		lines = append(lines, orWord(first.Type, "the launch template's type")+", "+market+", "+where)
-		begin = end
-	}
-	return lines
-}
-
-// place is a rung's zone, and its subnet where the spec chooses one.
-func (r Rung) place(pools []Pool) string {
-	if r.Zone == "" {
-		return r.Subnet
-	}
-	if r.Pool >= len(pools) || pools[r.Pool].Subnets.IsZero() {
-		return r.Zone
-	}
-	return r.Zone + " (" + r.Subnet + ")"
-}
-
 // planServers builds the batches' user data, as the batches would.
 func (l *launch) planServers(ctx context.Context, _ jobs.Foreseen, plan *jobs.Plan, d *Planned) error {
 	if move, err := l.checkRows(ctx); err != nil {
@@ -348,62 +263,6 @@ func (h Healthy) words() string {
 	}
 	return strings.Join(words, ", ") + " within " + strings.TrimSuffix(h.Within.Or(DefaultWithin).String(), "0s")
 }
-
-// planCalls tells how many calls that takes, how long AWS's default limits make it last, and which of them binds.
-func (l *launch) planCalls(_ context.Context, _ jobs.Foreseen, plan *jobs.Plan, d *Planned) error {
-	n := d.Planned.Len()
-	maps.Copy(d.Calls, d.survey.calls)
-	if n == 0 {
-		return nil
-	}
-	d.Calls["RunInstances"] = d.Batches
-	d.Calls["DescribeInstances"] += calls(n, describeSize)
-	if l.spec.Healthy.StatusChecks {
-		d.Calls["DescribeInstanceStatus"] = calls(n, 100)
-	}
-	limit := l.limitsOf("RunInstances")
-	requests, servers := seconds(d.Batches, limit.Requests), seconds(n, limit.Resources)
-	d.Seconds = int(math.Ceil(max(requests, servers)))
-	text := "no limit binds"
-	switch {
-	case servers > 0 && servers >= requests:
-		d.Limit = "RunInstances resources (" + rate(limit.Resources) + ")"
-	case requests > 0:
-		d.Limit = "RunInstances requests (" + rate(limit.Requests) + ")"
-	}
-	if d.Limit != "" {
-		text = d.Limit + " binds: the last server is granted about " + time.Duration(d.Seconds*int(time.Second)).String() + " after the first"
-	}
-	text += fmt.Sprintf("; the last one answers about %s after its call", answersAfter)
-	total := 0
-	for _, count := range d.Calls {
-		total += count
-	}
-	plan.Say("EC2 calls", "about %d, %d of them RunInstances; at today's limits %s", total, d.Batches, text)
-	return nil
-}
-
-// limitsOf is what EC2 grants of an action, by the installation's limits or else by AWS's.
-func (l *launch) limitsOf(action string) budget.Limit {
-	region := l.job.Target.Region
-	if region == "" {
-		region = l.Region
-	}
-	return l.Limits.Of(region, action)
-}
-
-// seconds is how long a full bucket takes to grant n tokens.
-func seconds(n int, r budget.Rate) float64 {
-	if r.Refill <= 0 {
-		return 0
-	}
-	return max(float64(n)-r.Size, 0) / r.Refill
-}
-
-func rate(r budget.Rate) string { return fmt.Sprintf("%g + %g/s", r.Size, r.Refill) }
-
-// calls is how many calls n things take.
-func calls(n, size int) int { return (n + size - 1) / size }
 
 func plural(n int, one, many string) string {
 	if n == 1 {

@@ -30,6 +30,15 @@ var names = map[string]string{
 	"L-E3A00192": "All X Spot Instance Requests",
 	"L-1945791B": "Running On-Demand Inf instances",
 	"L-B5D1601B": "All Inf Spot Instance Requests",
+	"L-2C3B7624": "Running On-Demand Trn instances",
+	"L-6B0D517C": "All Trn Spot Instance Requests",
+	"L-6E869C2A": "Running On-Demand DL instances",
+	"L-85EED4F7": "All DL Spot Instance Requests",
+	"L-74FC7D96": "Running On-Demand F instances",
+	"L-88CF9481": "All F Spot Instance Requests",
+	"L-F7808C92": "Running On-Demand HPC instances",
+	"L-43DA4232": "Running On-Demand High Memory instances",
+	"L-C4BD4855": "All P5 Spot Instance Requests",
 }
 
 // Service is Service Quotas.
