@@ -20,6 +20,7 @@ import (
 	"github.com/stampmill/stampmill/internal/aws/ec2"
 	"github.com/stampmill/stampmill/internal/aws/elbv2"
 	"github.com/stampmill/stampmill/internal/aws/estate"
+	"github.com/stampmill/stampmill/internal/aws/iam"
 	"github.com/stampmill/stampmill/internal/aws/ledger"
 	"github.com/stampmill/stampmill/internal/aws/queue"
 	"github.com/stampmill/stampmill/internal/aws/quotas"
@@ -34,6 +35,7 @@ import (
 	"github.com/stampmill/stampmill/internal/jobs/launch"
 	"github.com/stampmill/stampmill/internal/jobs/notify"
 	"github.com/stampmill/stampmill/internal/jobs/ping"
+	"github.com/stampmill/stampmill/internal/jobs/preflight"
 	"github.com/stampmill/stampmill/internal/jobs/terminate"
 )
 
@@ -70,6 +72,7 @@ type App struct {
 	SSM      *ssm.Service
 	ELBv2    *elbv2.Service
 	Quotas   *quotas.Service
+	IAM      *iam.Service
 	Kinds    jobs.Kinds
 	// Budgets are nil without Limits.
 	Budgets *budgets.Budgets
@@ -143,7 +146,7 @@ func (a *App) Wire() {
 	a.Capacity = capacity.New(a.DynamoDB(), setup.JobsTable(prefix))
 	a.Files = s3.New(a.Clients, jobs.Target{}, a.Bucket)
 	a.EC2, a.SSM, a.ELBv2 = ec2.New(a.Clients, a.guard()), ssm.New(a.Clients), elbv2.New(a.Clients)
-	a.Quotas = quotas.New(a.Clients)
+	a.Quotas, a.IAM = quotas.New(a.Clients), iam.New(a.Clients)
 	a.Estate = estate.New(a.EC2, a.Ledger, a.Common.Installation)
 	a.Kinds = a.KindsOver(a.Files)
 }
@@ -180,15 +183,17 @@ func (a *App) KindsOver(files Files) jobs.Kinds {
 		Parameters:   func(t jobs.Target) launch.Parameters { return a.SSM.For(t) },
 		Commands:     func(t jobs.Target) launch.Commands { return a.SSM.For(t) },
 		Quotas:       func(t jobs.Target) launch.Quotas { return a.Quotas.For(t) },
+		Profiles:     func(t jobs.Target) preflight.Profiles { return a.IAM.For(t) },
 		Limits:       a.limits(),
 		Ledger:       a.Ledger, Capacity: a.Capacity, Files: files, Callback: a.Callback, Region: region, Pace: a.Pace,
 	}
 	return jobs.NewKinds(
 		ping.Kind{},
 		bake.New(bake.Config{
-			EC2:     func(t jobs.Target) bake.EC2 { return a.EC2.For(t) },
-			SSM:     func(t jobs.Target) bake.SSM { return a.SSM.For(t) },
-			Catalog: a.Ledger, Capacity: a.Capacity, Files: files, Callback: a.Callback, Region: region, Pace: a.Pace,
+			EC2:      func(t jobs.Target) bake.EC2 { return a.EC2.For(t) },
+			SSM:      func(t jobs.Target) bake.SSM { return a.SSM.For(t) },
+			Profiles: func(t jobs.Target) preflight.Profiles { return a.IAM.For(t) },
+			Catalog:  a.Ledger, Capacity: a.Capacity, Files: files, Callback: a.Callback, Region: region, Pace: a.Pace,
 		}),
 		launch.New(launching), launch.NewBatch(launching),
 		terminate.New(terminate.Config{

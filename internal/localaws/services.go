@@ -10,6 +10,7 @@ import (
 	"github.com/stampmill/stampmill/internal/localaws/ec2"
 	"github.com/stampmill/stampmill/internal/localaws/elbv2"
 	"github.com/stampmill/stampmill/internal/localaws/eventbridge"
+	"github.com/stampmill/stampmill/internal/localaws/iam"
 	"github.com/stampmill/stampmill/internal/localaws/machine"
 	"github.com/stampmill/stampmill/internal/localaws/s3"
 	"github.com/stampmill/stampmill/internal/localaws/secretsmanager"
@@ -33,10 +34,17 @@ func (s *Server) newServices() ([]api.Service, error) {
 	if err != nil {
 		return nil, err
 	}
+	identities, err := iam.New(s.env)
+	if err != nil {
+		return nil, err
+	}
 	options := s.config.EC2
 	options.Buckets = !s.config.Unlimited
 	if options.ResolveParameter == nil {
 		options.ResolveParameter = s.parameter
+	}
+	if options.ProfileARN == nil {
+		options.ProfileARN = identities.ProfileARN
 	}
 	servers, err := ec2.New(s.env, machine.NewHost(s.config.Machines...), options)
 	if err != nil {
@@ -66,7 +74,7 @@ func (s *Server) newServices() ([]api.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []api.Service{quotas, queues, s.events, tables, objects, secrets, tokens, servers, commands, balancers}, nil
+	return []api.Service{quotas, identities, queues, s.events, tables, objects, secrets, tokens, servers, commands, balancers}, nil
 }
 
 // parameter asks SSM for a parameter's value, for image ids of the form resolve:ssm:NAME.

@@ -83,7 +83,7 @@ var (
 	// NotFoundCodes: the thing is not there. Every other code that ends in NotFound or NotFoundException is one of them.
 	NotFoundCodes = []string{
 		"ParameterNotFound", "ParameterVersionNotFound", "NoSuchKey", "NotFound", "TargetGroupNotFound", "InvalidSnapshot.NotFound",
-		"InvalidVolume.NotFound", "InvalidCommandId", "InvalidSpotInstanceRequestID.NotFound",
+		"InvalidVolume.NotFound", "InvalidCommandId", "InvalidSpotInstanceRequestID.NotFound", "NoSuchEntity",
 	}
 	// DuplicateCodes: a thing with this name is there already.
 	DuplicateCodes = []string{

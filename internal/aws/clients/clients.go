@@ -24,6 +24,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/servicequotas"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -81,6 +82,7 @@ type Regional struct {
 	EC2      *ec2.Client
 	ELBv2    *elasticloadbalancingv2.Client
 	Events   *eventbridge.Client
+	IAM      *iam.Client
 	Quotas   *servicequotas.Client
 	S3       *s3.Client
 	SQS      *sqs.Client
@@ -162,6 +164,7 @@ func (c *Clients) For(target jobs.Target) *Regional {
 		EC2:      ec2.NewFromConfig(cfg),
 		ELBv2:    elasticloadbalancingv2.NewFromConfig(cfg),
 		Events:   eventbridge.NewFromConfig(cfg),
+		IAM:      iam.NewFromConfig(cfg),
 		Quotas:   servicequotas.NewFromConfig(cfg),
 		S3: s3.NewFromConfig(cfg, func(o *s3.Options) {
 			o.UsePathStyle = c.endpoint

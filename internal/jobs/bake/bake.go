@@ -18,6 +18,7 @@ import (
 	"github.com/stampmill/stampmill/internal/jobs"
 	"github.com/stampmill/stampmill/internal/jobs/capacity"
 	"github.com/stampmill/stampmill/internal/jobs/notify"
+	"github.com/stampmill/stampmill/internal/jobs/preflight"
 	"github.com/stampmill/stampmill/internal/jobs/spec"
 )
 
@@ -29,6 +30,8 @@ type Config struct {
 	// EC2 and SSM are the services in the target's account and region.
 	EC2 func(jobs.Target) EC2
 	SSM func(jobs.Target) SSM
+	// Profiles, if not nil, are looked up by plans.
+	Profiles func(jobs.Target) preflight.Profiles
 	// Catalog remembers images, their versions, and builders that are kept.
 	Catalog Catalog
 	// Capacity remembers pools without capacity.

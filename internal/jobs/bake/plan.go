@@ -67,6 +67,7 @@ func (b *program) Plan(ctx context.Context, before jobs.Foreseen) (jobs.Plan, er
 		field []any
 	}{
 		{b.planSource, []any{"from"}}, {b.planVersion, nil}, {b.planBuilder, []any{"builder"}}, {b.planTypes, []any{"builder", "types"}},
+		{b.planProfile, nil},
 		{b.planSteps, []any{"steps"}}, {b.planEnd, []any{"share"}}, {b.planPublish, []any{"publish"}}, {b.planRetire, []any{"keep"}},
 	} {
 		err := look.about(ctx, before, &plan, &d)

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/stampmill/stampmill/internal/jobs"
+	"github.com/stampmill/stampmill/internal/jobs/preflight"
 )
 
 // planTypes tells where EC2 does not offer what the builder would be launched as, and types that its source does not run on.
@@ -67,4 +68,14 @@ func (b *program) planKey(ctx context.Context, plan *jobs.Plan) error {
 			Message: "there is no key pair " + name + " in " + b.region, Hint: "check its name and region"})
 	}
 	return err
+}
+
+func (b *program) planProfile(ctx context.Context, _ jobs.Foreseen, plan *jobs.Plan, _ *Planned) error {
+	name := b.spec.Builder.InstanceProfile
+	if name == "" || b.kind.Profiles == nil || b.spec.direct() {
+		return nil
+	}
+	findings, _ := preflight.Profile(ctx, b.kind.Profiles(b.job.Target), name, "builder", "instanceProfile")
+	plan.Findings = append(plan.Findings, findings...)
+	return ctx.Err()
 }

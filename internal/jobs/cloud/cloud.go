@@ -147,6 +147,12 @@ type InstanceType struct {
 	Architectures []string // x86_64, arm64, i386
 }
 
+// InstanceProfile is what passes a role to servers.
+type InstanceProfile struct {
+	Name, ARN string
+	Roles     []string // one, or none
+}
+
 // Running are instances of one type on one market that run or are about to.
 type Running struct {
 	Type string

@@ -18,6 +18,7 @@ import (
 	"github.com/stampmill/stampmill/internal/jobs/budget"
 	"github.com/stampmill/stampmill/internal/jobs/capacity"
 	"github.com/stampmill/stampmill/internal/jobs/notify"
+	"github.com/stampmill/stampmill/internal/jobs/preflight"
 	"github.com/stampmill/stampmill/internal/jobs/spec"
 )
 
@@ -29,7 +30,9 @@ type Config struct {
 	Commands     func(jobs.Target) Commands
 	// Quotas, if not nil, are asked before anything is made.
 	Quotas func(jobs.Target) Quotas
-	Ledger Ledger
+	// Profiles, if not nil, are looked up likewise.
+	Profiles func(jobs.Target) preflight.Profiles
+	Ledger   Ledger
 	// Capacity remembers pools without capacity.
 	Capacity capacity.Memory
 	Files    Files

@@ -11,6 +11,7 @@ import (
 	"github.com/stampmill/stampmill/internal/jobs"
 	"github.com/stampmill/stampmill/internal/jobs/launch"
 	"github.com/stampmill/stampmill/internal/jobs/launch/launchtest"
+	"github.com/stampmill/stampmill/internal/jobs/preflight"
 )
 
 func newWorld(t *testing.T) *launchtest.World {
@@ -20,7 +21,8 @@ func newWorld(t *testing.T) *launchtest.World {
 		TargetGroups: func(jobs.Target) launch.TargetGroups { return w },
 		Parameters:   func(jobs.Target) launch.Parameters { return w },
 		Commands:     func(jobs.Target) launch.Commands { return w.Agents },
-		Ledger:       w, Capacity: w.Refusals(), Quotas: func(jobs.Target) launch.Quotas { return w }, Files: w, Callback: w, Region: "eu-west-1",
+		Ledger:       w, Capacity: w.Refusals(), Quotas: func(jobs.Target) launch.Quotas { return w },
+		Profiles: func(jobs.Target) preflight.Profiles { return w }, Files: w, Callback: w, Region: "eu-west-1",
 	}
 	w.Kinds = jobs.NewKinds(launch.New(config), launch.NewBatch(config))
 	return w

@@ -5,11 +5,15 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/stampmill/stampmill/internal/jobs"
 	"github.com/stampmill/stampmill/internal/jobs/cloud"
 	"github.com/stampmill/stampmill/internal/jobs/ledger"
 )
+
+// settles is how long IAM is given to tell of an instance profile that was made just before the launch.
+const settles = 30 * time.Second
 
 // preflight looks up everything that the servers need, so that a wrong name costs nothing, and keeps what it found: every
 // attempt of every batch asks for the same.
@@ -28,13 +32,19 @@ func (l *launch) preflight(ctx context.Context, turn *jobs.Turn) (jobs.Move, err
 	if err := l.survey(ctx, look); err != nil {
 		return jobs.Move{}, err
 	}
-	var wrong []string
+	var wrong, warnings []string
 	for _, finding := range look.findings {
 		if finding.Warning {
-			turn.Warn("%s", finding)
+			warnings = append(warnings, finding.String())
 		} else {
 			wrong = append(wrong, finding.String())
 		}
+	}
+	if len(wrong) > 0 && len(wrong) == look.unsettled && turn.Now().Sub(turn.StepSince()) < settles {
+		return jobs.Wait(settles/3, "IAM to tell of the instance profile %s, if it was just made", l.spec.Server.InstanceProfile), nil
+	}
+	for _, warning := range warnings {
+		turn.Warn("%s", warning)
 	}
 	if len(wrong) > 0 {
 		return jobs.Fail("%s", strings.Join(wrong, "; ")), nil

@@ -7,8 +7,10 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stampmill/stampmill/internal/jobs"
+	"github.com/stampmill/stampmill/internal/jobs/cloud"
 	"github.com/stampmill/stampmill/internal/jobs/launch"
 )
 
@@ -186,4 +188,45 @@ func TestAnImageThatTheAccountDoesNotAllowIsRefused(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestAWrongInstanceProfileIsToldBeforeAnythingIsMade(t *testing.T) {
+	t.Parallel()
+	const arn = "arn:aws:iam::111122223333:instance-profile/"
+	for name, c := range map[string]struct {
+		profile, want string
+		state         jobs.State
+	}{
+		"there by name":             {"web", "", jobs.Succeeded},
+		"there by ARN":              {arn + "apps/web", "", jobs.Succeeded},
+		"not there":                 {"wbe", "there is no instance profile wbe in this account (check its name and the account, or make it", jobs.Failed},
+		"of another path":           {arn + "web", "the one of that name is " + arn + "apps/web (write the name web", jobs.Failed},
+		"without a role":            {"bare", "the instance profile bare has no role", jobs.Succeeded},
+		"not ours to ask for":       {"denied", "the instance profile denied could not be checked", jobs.Succeeded},
+		"wrong, and the key is too": {`wbe", "keyName": "nobody`, "there is no key pair nobody in this region (check its name and region); there is no instance profile wbe", jobs.Failed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := &worldOf{newWorld(t), t}
+				w.Profiles = map[string]cloud.InstanceProfile{"web": {Name: "web", ARN: arn + "apps/web", Roles: []string{"web"}}, "bare": {Name: "bare", ARN: arn + "bare"}}
+				job := w.launch("1", spec(2, threePools+`, "server": {"instanceProfile": "`+c.profile+`"}`), c.state)
+				if told := job.Failure + strings.Join(job.Warnings, "\n"); !strings.Contains(told, c.want) || c.want == "" && told != "" {
+					t.Errorf("it says %q, want a word about %q", told, c.want)
+				}
+				if made := w.EC2Calls["RunInstances"]; (made > 0) != (c.state == jobs.Succeeded) {
+					t.Errorf("%d launches of a job that %s", made, c.state)
+				}
+			})
+		})
+	}
+}
+
+func TestAnInstanceProfileThatWasMadeJustNowIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := &worldOf{newWorld(t), t}
+		w.Profiles, w.ProfilesFrom = map[string]cloud.InstanceProfile{"web": {Name: "web", Roles: []string{"web"}}}, time.Now().Add(15*time.Second)
+		w.launch("1", spec(2, threePools+`, "server": {"instanceProfile": "web"}`), jobs.Succeeded)
+	})
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stampmill/stampmill/internal/jobs"
 	"github.com/stampmill/stampmill/internal/jobs/cloud"
+	"github.com/stampmill/stampmill/internal/jobs/preflight"
 	"github.com/stampmill/stampmill/internal/jobs/userdata"
 )
 
@@ -16,6 +17,8 @@ type survey struct {
 	need     int // about how many servers are to be launched
 	pages    int // how many pages of running instances may be counted; 0: all
 	findings []jobs.Finding
+	// unsettled is how many of the findings may be gone in seconds: IAM tells late of what was just made.
+	unsettled int
 
 	image   cloud.Image
 	types   map[string]cloud.InstanceType
@@ -61,7 +64,7 @@ func (l *launch) survey(ctx context.Context, s *survey) error {
 // surveyPlaces is the survey without the image, which may not be there yet where it is planned.
 func (l *launch) surveyPlaces(ctx context.Context, s *survey) error {
 	for _, look := range []func(context.Context, *survey) error{
-		l.lookTemplate, l.lookPools, l.lookTypes, l.lookGroups, l.lookKey, l.lookTargetGroups, l.lookAddresses, l.lookQuotas,
+		l.lookTemplate, l.lookPools, l.lookTypes, l.lookGroups, l.lookKey, l.lookProfile, l.lookTargetGroups, l.lookAddresses, l.lookQuotas,
 	} {
 		if err := look(ctx, s); err != nil {
 			return err
@@ -83,20 +86,12 @@ func (l *launch) lookImage(ctx context.Context, s *survey) error {
 			s.wrong(fmt.Sprintf("hostname %q: Windows takes at most 15 characters without dots", l.spec.Hostname), "", "hostname")
 		}
 	}
-	if details.Allowed == nil || *details.Allowed {
-		return nil
-	}
-	state, err := l.ec2().AllowedAMIs(ctx)
-	s.count("GetAllowedImagesSettings")
-	switch {
-	case err != nil:
-		return s.advise(err, "image")
-	case state == "enabled":
-		s.wrong(found.AMI+" is not among the account's Allowed AMIs", "allow it, or stamp from another image", "image")
-	default:
-		s.warn(found.AMI+" would be refused if the account's Allowed AMIs settings were enabled: they only audit", "", "image")
-	}
-	return nil
+	findings, err := preflight.AllowedAMI(ctx, details, func(ctx context.Context) (string, error) {
+		s.count("GetAllowedImagesSettings")
+		return l.ec2().AllowedAMIs(ctx)
+	}, "image")
+	s.findings = append(s.findings, findings...)
+	return err
 }
 
 func (l *launch) lookTemplate(ctx context.Context, s *survey) error {
@@ -192,6 +187,19 @@ func (l *launch) lookKey(ctx context.Context, s *survey) error {
 		s.wrong("there is no key pair "+name+" in this region", "check its name and region", "server", "keyName")
 	}
 	return s.advise(err, "server", "keyName")
+}
+
+func (l *launch) lookProfile(ctx context.Context, s *survey) error {
+	name := l.spec.Server.InstanceProfile
+	if name == "" || l.Profiles == nil {
+		return nil
+	}
+	findings, missing := preflight.Profile(ctx, l.Profiles(l.job.Target), name, "server", "instanceProfile")
+	s.findings = append(s.findings, findings...)
+	if missing {
+		s.unsettled++
+	}
+	return ctx.Err()
 }
 
 func (l *launch) lookTargetGroups(ctx context.Context, s *survey) error {

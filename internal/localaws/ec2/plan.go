@@ -239,17 +239,34 @@ func (s *Service) planOptions(c *call, p *launchPlan) error {
 	if b := p.data.ShutdownBehavior; b != "" && b != "stop" && b != "terminate" {
 		return api.Errorf("InvalidParameterValue", "Value (%s) for parameter instanceInitiatedShutdownBehavior is invalid. Expected stop or terminate.", b)
 	}
-	if profile := p.data.Profile; profile != nil {
-		if profile.Name == "" && profile.ARN == "" || profile.Name != "" && profile.ARN != "" {
-			return api.Errorf("InvalidParameterCombination", "IamInstanceProfile takes either Arn or Name")
-		}
-		if profile.ARN != "" && !strings.Contains(profile.ARN, ":instance-profile/") {
-			return api.Errorf("InvalidParameterValue", "Value (%s) for parameter iamInstanceProfile.arn is invalid. Invalid IAM Instance Profile ARN", profile.ARN)
-		}
-		if profile.ARN == "" {
-			p.data.Profile = &profileSpec{ARN: "arn:aws:iam::" + c.Account + ":instance-profile/" + profile.Name}
-		}
+	return s.planProfile(c, p)
+}
+
+// planProfile finds the ARN of the instance profile.
+func (s *Service) planProfile(c *call, p *launchPlan) error {
+	profile := p.data.Profile
+	switch {
+	case profile == nil:
+		return nil
+	case (profile.Name == "") == (profile.ARN == ""):
+		return api.Errorf("InvalidParameterCombination", "IamInstanceProfile takes either Arn or Name")
+	case profile.ARN != "" && !strings.Contains(profile.ARN, ":instance-profile/"):
+		return api.Errorf("InvalidParameterValue", "Value (%s) for parameter iamInstanceProfile.arn is invalid. Invalid IAM Instance Profile ARN", profile.ARN)
 	}
+	arn, exists := profile.ARN, true
+	switch {
+	case s.options.ProfileARN != nil:
+		arn, exists = s.options.ProfileARN(c.Account, profile.Name+profile.ARN)
+	case arn == "":
+		arn = "arn:aws:iam::" + c.Account + ":instance-profile/" + profile.Name
+	}
+	switch {
+	case !exists && profile.ARN == "":
+		return api.Errorf("InvalidParameterValue", "Value (%s) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name", profile.Name)
+	case !exists:
+		return api.Errorf("InvalidParameterValue", "Value (%s) for parameter iamInstanceProfile.arn is invalid. Invalid IAM Instance Profile ARN", profile.ARN)
+	}
+	p.data.Profile = &profileSpec{ARN: arn}
 	return nil
 }
 

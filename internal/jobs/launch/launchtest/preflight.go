@@ -3,6 +3,7 @@ package launchtest
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/stampmill/stampmill/internal/jobs"
 	"github.com/stampmill/stampmill/internal/jobs/cloud"
@@ -63,6 +64,21 @@ func (w *World) GroupVPCs(_ context.Context, ids []string) (map[string]string, e
 // AllowedAMIs is AllowedImages.
 func (w *World) AllowedAMIs(context.Context) (string, error) {
 	return w.AllowedImages, w.ec2Call("GetAllowedImagesSettings", func() error { return nil })
+}
+
+// InstanceProfile tells of Profiles.
+func (w *World) InstanceProfile(_ context.Context, nameOrARN string) (profile cloud.InstanceProfile, exists bool, err error) {
+	err = w.call(func() error {
+		name := nameOrARN[strings.LastIndexByte(nameOrARN, '/')+1:]
+		if !time.Now().Before(w.ProfilesFrom) {
+			profile, exists = w.Profiles[name]
+		}
+		if name == "denied" {
+			return &jobs.Error{Class: jobs.Fatal, Code: "AccessDenied", Op: "iam GetInstanceProfile", Message: "not authorized"}
+		}
+		return nil
+	})
+	return profile, exists, err
 }
 
 // EC2 is a quota: Quota, or an error where it is below 0.

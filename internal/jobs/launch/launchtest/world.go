@@ -40,6 +40,9 @@ type World struct {
 	Free          map[string]int
 	Quota         float64
 	AllowedImages string
+	// Profiles are the instance profiles that IAM tells of, from ProfilesFrom on; "denied" may not be asked for.
+	Profiles     map[string]cloud.InstanceProfile
+	ProfilesFrom time.Time
 	// Refused remembers pools without capacity.
 	Refused capacitytest.Memory
 	// Lag is after what time EC2 shows an instance, if that is more than PropagationTime.
