@@ -9,7 +9,7 @@ type nodeKind byte
 
 const (
 	nodePath     nodeKind = iota // an attribute
-	nodeValue                    // a :placeholder
+	nodeValue                    // a :placeholder; in statements a parameter or a literal
 	nodeFunction                 // name(arguments)
 	nodeCompare                  // = <> < <= > >=
 	nodeBetween
@@ -26,6 +26,9 @@ type node struct {
 	text      string
 	path      path
 	arguments []*node
+	// value is a statement's literal; without one, parameter is the index of the parameter.
+	value     Value
+	parameter int
 	// parenthesized says that the node stands in parentheses of its own.
 	parenthesized bool
 }

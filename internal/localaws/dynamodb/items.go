@@ -18,6 +18,8 @@ type write struct {
 	old, new  *row
 	// fault is what is wrong with the key or the item, where one action's fault lets the others be looked at.
 	fault error
+	// insert allows no item to be there.
+	insert bool
 }
 
 // prepare parses what a write says, without looking at tables.
@@ -102,7 +104,7 @@ func (w *write) decide() error {
 	if w.old != nil {
 		item = w.old.item
 	}
-	if w.condition != nil && !w.condition.holds(item) {
+	if w.condition != nil && !w.condition.holds(item) || w.insert && item != nil {
 		return errConditionFailed
 	}
 	switch w.sort {

@@ -23,6 +23,9 @@ type input struct {
 	batch                            map[string][]*input
 	batchOrder                       []string
 	isPut                            bool
+	statements                       []*input
+	statement                        expression
+	parameters                       []Value
 }
 
 // expression is an expression's text, if the request has it.
@@ -61,6 +64,9 @@ var allowed = func() map[string][]string {
 		"ConditionCheck":     actionMembers + "Key",
 		"TransactGetItems":   "TransactItems ReturnConsumedCapacity",
 		"Get":                "TableName Key ProjectionExpression ExpressionAttributeNames",
+
+		"BatchExecuteStatement": "Statements ReturnConsumedCapacity",
+		"BatchStatementRequest": "Statement Parameters ConsistentRead ReturnValuesOnConditionCheckFailure",
 	}
 	sets := map[string][]string{}
 	for structure, members := range m {
@@ -192,6 +198,12 @@ func (r *reader) option(in *input, structure, name string) (err error) {
 		err = r.requestItems(in, structure)
 	case "TransactItems":
 		err = r.transactItems(in, structure)
+	case "Statements":
+		err = r.statements(in)
+	case "Statement":
+		err = r.expression(&in.statement)
+	case "Parameters":
+		err = r.parameters(in)
 	}
 	return err
 }

@@ -7,6 +7,17 @@
 //
 // Expressions are parsed once by their text. What a request adds, the placeholders, is bound to the parsed form and
 // checked at each call, in the order in which AWS finds faults.
+//
+// Of PartiQL, BatchExecuteStatement serves what writes items one by one, of any table:
+//
+//	INSERT INTO "table" VALUE {'name': value, …}
+//	UPDATE "table" SET path = value REMOVE path … WHERE condition
+//
+// A value is a parameter (?), a string in single quotes, a number, TRUE, FALSE or NULL; behind SET also a path, and the sum
+// or difference of two of these. SET and REMOVE come in any order and number, and SET alone takes a list by commas. The condition
+// has =, <>, !=, <, <=, >, >=, IS MISSING, IS NOT MISSING, AND, OR, NOT and parentheses, and demands the whole key by =. Names
+// stand bare, or in double quotes where they are PartiQL's keywords. Anything else (SELECT, DELETE, RETURNING, functions, IN,
+// BETWEEN, literal lists and maps) is a statement's ValidationError that says what is not served, and where it stands.
 package dynamodb
 
 import (
@@ -59,6 +70,7 @@ type Service struct {
 	conditions  cache[*condition]
 	updates     cache[*update]
 	projections cache[*projection]
+	statements  cache[*statement]
 }
 
 var protocol = api.JSONProtocol{Version: "1.0", Namespace: "com.amazonaws.dynamodb.v20120810"}
@@ -71,6 +83,7 @@ func New(env *api.Env) (*Service, error) {
 		conditions:  cache[*condition]{parse: parseCondition},
 		updates:     cache[*update]{parse: parseUpdate},
 		projections: cache[*projection]{parse: parseProjection},
+		statements:  cache[*statement]{parse: parseStatement},
 		Delays: Delays{
 			Table:  env.Scale(2 * time.Second),
 			Index:  env.Scale(5 * time.Second),
@@ -138,6 +151,7 @@ type call struct {
 
 // calls are the operations. Each takes the lock itself, once its input is read and parsed.
 var calls = map[string]func(c *call) error{
+	"BatchExecuteStatement":     (*call).batchExecuteStatement,
 	"BatchGetItem":              (*call).batchGetItem,
 	"BatchWriteItem":            (*call).batchWriteItem,
 	"CreateTable":               (*call).createTable,

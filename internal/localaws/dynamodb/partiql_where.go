@@ -1,0 +1,114 @@
+package dynamodb
+
+import "slices"
+
+// or reads a WHERE's condition into the nodes that a ConditionExpression gives.
+func (p *statementParser) or() (*node, error) { return p.chain(nodeOr, "OR", p.and) }
+
+func (p *statementParser) and() (*node, error) { return p.chain(nodeAnd, "AND", p.not) }
+
+func (p *statementParser) chain(kind nodeKind, word string, part func() (*node, error)) (*node, error) {
+	first, err := part()
+	if err != nil || !p.atKeyword(word) {
+		return first, err
+	}
+	all := &node{kind: kind, text: word, arguments: []*node{first}}
+	for p.keyword(word) {
+		next, err := part()
+		if err != nil {
+			return nil, err
+		}
+		all.arguments = append(all.arguments, next)
+	}
+	p.statement.nodes += len(all.arguments)
+	return all, nil
+}
+
+func (p *statementParser) not() (*node, error) {
+	if !p.keyword("NOT") {
+		return p.comparison()
+	}
+	if err := p.deeper(); err != nil {
+		return nil, err
+	}
+	defer func() { p.depth-- }()
+	negated, err := p.not()
+	p.statement.nodes++
+	return &node{kind: nodeNot, text: "NOT", arguments: []*node{negated}}, err
+}
+
+func (p *statementParser) deeper() error {
+	if p.depth++; p.depth > maxOperators {
+		return p.wrong(p.peek().at, "the condition is nested more than %d levels deep", maxOperators)
+	}
+	return nil
+}
+
+// comparison reads a condition in parentheses, a comparison, or IS MISSING.
+func (p *statementParser) comparison() (*node, error) {
+	if p.symbol("(") {
+		if err := p.deeper(); err != nil {
+			return nil, err
+		}
+		defer func() { p.depth-- }()
+		inner, err := p.or()
+		if err == nil && !p.symbol(")") {
+			err = p.expected(")")
+		}
+		return inner, err
+	}
+	left, err := p.operand()
+	if err != nil {
+		return nil, err
+	}
+	w := p.peek()
+	switch {
+	case w.kind == wordSymbol && slices.Contains([]string{"=", "<>", "!=", "<", "<=", ">", ">="}, w.text):
+		p.take()
+		if w.text == "!=" {
+			w.text = "<>"
+		}
+		right, err := p.operand()
+		p.statement.nodes += 2
+		return &node{kind: nodeCompare, text: w.text, arguments: []*node{left, right}}, err
+	case p.keyword("IS"):
+		return p.missing(left)
+	case p.atKeyword("IN"), p.atKeyword("BETWEEN"):
+		return nil, p.notServed("IN and BETWEEN")
+	}
+	return nil, p.expected("a comparison (=, <>, <, <=, >, >=) or IS MISSING")
+}
+
+// missing reads what follows IS.
+func (p *statementParser) missing(left *node) (*node, error) {
+	function := "attribute_not_exists"
+	if p.keyword("NOT") {
+		function = "attribute_exists"
+	}
+	if left.kind != nodePath {
+		return nil, p.expected("IS behind an attribute")
+	}
+	if !p.keyword("MISSING") {
+		return nil, p.expected("MISSING")
+	}
+	p.statement.nodes++
+	return &node{kind: nodeFunction, text: function, arguments: []*node{left}}, nil
+}
+
+// findEqualities gathers what the condition demands by = whatever else it says.
+func (p *statementParser) findEqualities(n *node) {
+	switch {
+	case n.kind == nodeAnd:
+		for _, argument := range n.arguments {
+			p.findEqualities(argument)
+		}
+	case n.kind == nodeCompare && n.text == "=":
+		left, right := n.arguments[0], n.arguments[1]
+		if left.kind == nodeValue {
+			left, right = right, left
+		}
+		if left.kind == nodePath && len(left.path) == 1 && right.kind == nodeValue {
+			p.statement.equalities = append(p.statement.equalities, assignment{name: left.path[0].name, value: right})
+		}
+	}
+}
