@@ -4,6 +4,7 @@ package main
 func eventMutants() []mutant {
 	const (
 		siftFile, awaitFile = "internal/jobs/sift.go", "internal/jobs/await.go"
+		companyFile         = "internal/jobs/company.go"
 		claims              = "TestAnEventClaimsOnlyTheFreeJobThatAwaitsIt"
 	)
 	return []mutant{
@@ -57,6 +58,43 @@ func eventMutants() []mutant {
 			breaks: "an event that nobody could be asked about is deleted",
 			edits:  []edit{{siftFile, `outcomes[i] = hidden(events[i].patience())`, `outcomes[i] = deleted()`}},
 			tests:  in(jobsTests, "TestEventsAreKeptWhileNobodyCanBeAskedWhoAwaitsThem"),
+		},
+		{
+			name:   "urgent-event-in-line",
+			breaks: "the event of an urgent job stands behind whatever waits for a slot",
+			edits:  []edit{{siftFile, `case h.waiter.Urgent:`, `case false && h.waiter.Urgent:`}},
+			tests:  in(jobsTests, "TestTheEventOfAnUrgentJob"),
+		},
+		{
+			name:   "events-each-by-itself",
+			breaks: "events that come within a moment cost a look each",
+			edits:  []edit{{companyFile, `	if c == nil {`, `	if c == nil || true {`}},
+			tests:  in(jobsTests, "TestEventsThatComeWithinAMomentWakeTheirJobsAtOneInstant"),
+		},
+		{
+			name:   "event-waits-as-long-as-it-likes",
+			breaks: "a job's events wait for others until its look finds what they tell",
+			edits:  []edit{{companyFile, `min(h.waiter.Company, mostCompany)`, `h.waiter.Company`}, {awaitFile, `min(move.company, mostCompany, `, `max(move.company, `}},
+			tests:  in(jobsTests, "TestNoEventWaitsLongerForOthersThanItsMessageIsHidden"),
+		},
+		{
+			name:   "events-kept-by-the-drained",
+			breaks: "a worker that drains keeps the events that wait for others",
+			edits: []edit{{workerFile, `	back = append(back, w.dismissLocked()...)
+`, ``}},
+			tests: in(jobsTests, "TestEventsThatWaitForOthersAreHandedBackByAWorkerThatDrains"),
+		},
+		{
+			name:   "flood-kept",
+			breaks: "awaited events pile up in the worker without bound",
+			edits:  []edit{{companyFile, `len(c.kept) >= fullCompany`, `len(c.kept) < 0`}},
+			tests:  in(jobsTests, "TestAFloodOfAwaitedEventsDoesNotWaitInTheWorker"),
+		},
+		{
+			name:   "trusted-by-other-regions",
+			breaks: "events of one region make polls rare in another that has no rules",
+			edits:  []edit{{"internal/jobs/trust.go", `strings.HasPrefix(other, place)`, `strings.HasPrefix(other, place[:0])`}},
+			tests:  in(jobsTests, "TestTrustIsOfOneAccountRegionAndSortAndTheLeastCounts"),
 		},
 		{
 			name:   "no-poll-behind-an-event",

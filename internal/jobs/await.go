@@ -24,17 +24,28 @@ func (m Move) Awaiting(things ...Await) Move {
 	return m
 }
 
+// InCompany lets an event of what is awaited wait up to so long for the events that others await, so that their jobs' looks
+// share a call; an urgent job's never does. It is for things that one call shows many of.
+func (m Move) InCompany(most time.Duration) Move {
+	m.company = most
+	return m
+}
+
 // Waiter is the job that awaits a thing.
 type Waiter struct {
 	Job, Incarnation string
 	Run              int
+	// Urgent: the job's priority is high.
+	Urgent bool
+	// Company is how long the event may wait for others.
+	Company time.Duration
 }
 
 // Awaits remembers who awaits what, one small item a thing, beside the jobs.
 type Awaits interface {
-	// Await stores under each key that the guard's job and run await it. A claim that has passed on changes nothing that a
-	// later one wrote.
-	Await(ctx context.Context, g Guard, run int, keys []string, expires time.Time) error
+	// Await stores under each key that the waiter awaits it; the guard is of the waiter's job. A claim that has passed on
+	// changes nothing that a later one wrote.
+	Await(ctx context.Context, g Guard, waiter Waiter, keys []string, expires time.Time) error
 	// Awaiting gives by key who awaits; keys that nobody awaits are missing. Keys are distinct.
 	Awaiting(ctx context.Context, keys []string) (map[string]Waiter, error)
 }
@@ -77,12 +88,22 @@ func (s *stint) await(ctx context.Context, move Move) {
 	}
 	fresh := slices.DeleteFunc(slices.Clone(keys), func(key string) bool { return slices.Contains(job.Awaits, key) })
 	if len(fresh) > 0 {
-		if err := s.engine.Awaits.Await(ctx, s.turn.Guard(), job.Run, fresh, s.turn.Now().Add(awaitLife)); err != nil {
+		waiter := Waiter{Job: job.ID, Incarnation: job.Incarnation, Run: job.Run, Urgent: job.Priority == High, Company: s.company(move, keys)}
+		if err := s.engine.Awaits.Await(ctx, s.turn.Guard(), waiter, fresh, s.turn.Now().Add(awaitLife)); err != nil {
 			s.turn.Log.Warn("cannot await events; the job looks by itself", "things", fresh, "error", err)
 			keys = slices.DeleteFunc(keys, func(key string) bool { return slices.Contains(fresh, key) })
 		}
 	}
 	job.Awaits = keys
+}
+
+// company is how long the events of the wait may wait for others: a part of the wait only, so that its own look seldom comes
+// first and takes the event for lost.
+func (s *stint) company(move Move, keys []string) time.Duration {
+	if s.turn.Job.Priority == High {
+		return 0
+	}
+	return min(move.company, mostCompany, s.engine.stretch(s.turn.Job, move, keys)/3)
 }
 
 // learn judges what ended the wait before this delivery, at the first step that is done: an event, or a poll though an event

@@ -77,7 +77,8 @@ type Delivery struct {
 	// in the worker, and gives what ends that.
 	Alone func(ctx context.Context) (func(), error)
 
-	wake *Message // of an event, if the worker has looked already who awaits it
+	wake   *Message // of an event, if the worker has looked already who awaits it
+	waiter Waiter   // who awaits it
 }
 
 func deleted() Outcome               { return Outcome{Delete: true} }

@@ -360,13 +360,13 @@ type awaited struct {
 	fence int64
 }
 
-func (m *memory) Await(_ context.Context, g jobs.Guard, run int, keys []string, _ time.Time) error {
+func (m *memory) Await(_ context.Context, g jobs.Guard, waiter jobs.Waiter, keys []string, _ time.Time) error {
 	return m.call(func() error {
 		for _, key := range keys {
 			if old, ok := m.awaits[key]; ok && old.Incarnation == g.Incarnation && old.fence > g.Fence {
 				return jobs.ErrFenced
 			}
-			m.awaits[key] = awaited{jobs.Waiter{Job: g.Job, Incarnation: g.Incarnation, Run: run}, g.Fence}
+			m.awaits[key] = awaited{waiter, g.Fence}
 		}
 		return nil
 	})

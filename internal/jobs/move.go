@@ -14,8 +14,9 @@ type Move struct {
 	children []Child
 	looks    bool // the end goes to the nearest tick, not to the next one
 	awaits   []Await
-	exact    bool // not rounded up to a common tick
-	onward   bool // the step is done: the next one waits
+	company  time.Duration // how long an event may wait for others
+	exact    bool          // not rounded up to a common tick
+	onward   bool          // the step is done: the next one waits
 }
 
 type moveKind int

@@ -13,8 +13,9 @@ const (
 	// alone is up to how long a wait is kept to the second: company would lengthen it too much, and queues delay by whole
 	// seconds, so that no finer instant can be met.
 	alone = 10 * time.Second
-	// Up to a minute waits end on the fine grid, longer ones on the coarse one.
-	fineGrid, coarseGrid = 5 * time.Second, 15 * time.Second
+	// Up to a minute waits end on the fine grid, up to five on the coarse one. Looks that are further off stand behind
+	// events mostly.
+	fineGrid, coarseGrid, seldomGrid = 5 * time.Second, 15 * time.Second, time.Minute
 )
 
 // Look is a wait that only looks: its length matters less than its company. The engine moves its end to the nearest tick
@@ -34,6 +35,8 @@ func tick(now time.Time, d, phase time.Duration, looks bool) time.Time {
 		return now.Add((d + time.Second - 1).Truncate(time.Second))
 	case d <= time.Minute:
 		grid = fineGrid
+	case looks && d > 5*time.Minute:
+		grid = seldomGrid
 	}
 	until := now.Add(d)
 	below := until.Add(-phase).Truncate(grid).Add(phase)

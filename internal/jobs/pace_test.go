@@ -32,6 +32,10 @@ func TestShortWaitsAreWholeSecondsAndLongOnesEndOnCommonTicks(t *testing.T) {
 		{15 * time.Second, 0, true, 20 * time.Second},
 		{2 * time.Minute, 0, true, 2 * time.Minute},
 		{2 * time.Minute, 7 * time.Second, true, 127 * time.Second},
+		{5 * time.Minute, 0, true, 5 * time.Minute},
+		{6*time.Minute + 20*time.Second, 0, true, 6 * time.Minute},
+		{6*time.Minute + 20*time.Second, 7 * time.Second, true, 6*time.Minute + 7*time.Second},
+		{6*time.Minute + 20*time.Second, 0, false, 6*time.Minute + 30*time.Second},
 	} {
 		if got := tick(now, c.wait, c.phase, c.looks).Sub(noon); got != c.want {
 			t.Errorf("a wait of %s (looks %v, phase %s) ends at %s, want %s", c.wait, c.looks, c.phase, got, c.want)

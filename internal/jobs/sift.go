@@ -41,6 +41,7 @@ func (e *Engine) Sift(ctx context.Context, events []*Delivery) []Outcome {
 		case !found:
 			outcomes[i] = deleted()
 		default:
+			events[i].waiter = waiter
 			events[i].wake = &Message{Type: Nudge, Job: waiter.Job, Incarnation: waiter.Incarnation, Run: waiter.Run, awaited: key}
 		}
 	}
@@ -68,13 +69,19 @@ func (w *Worker) take(lane Lane, messages []Received) {
 	for i, h := range events {
 		deliveries[i] = &h.Delivery
 	}
-	var awaited []*inHand
+	var urgent, awaited []*inHand
 	for i, outcome := range w.Engine.Sift(w.base, deliveries) {
-		if h := events[i]; h.wake != nil {
-			awaited = append(awaited, h)
-		} else {
+		switch h := events[i]; {
+		case h.wake == nil:
 			w.work.Go(func() { w.settle(h, outcome) })
+		case h.waiter.Urgent:
+			urgent = append(urgent, h)
+		case h.waiter.Company > 0:
+			w.keep(lane, h)
+		default:
+			awaited = append(awaited, h)
 		}
 	}
+	w.accept(LaneHigh, urgent)
 	w.accept(lane, awaited)
 }

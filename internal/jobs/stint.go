@@ -249,8 +249,7 @@ func (s *stint) wait(ctx context.Context, move Move) (Outcome, error) {
 	s.await(ctx, move)
 	until := now.Add(move.delay)
 	if !move.exact {
-		delay := s.engine.trust.stretch(max(move.delay, time.Second), job.Awaits)
-		until = tick(now, delay, s.engine.phase(job.Target), move.looks)
+		until = tick(now, s.engine.stretch(job, move, job.Awaits), s.engine.phase(job.Target), move.looks)
 	}
 	due := until.Sub(now) > MaxDelay
 	if job.Wait == nil || job.Wait.For != clipTo(move.reason, maxText) {

@@ -31,7 +31,8 @@ func (t *trust) heard(key string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	sort := sortOf(key)
-	t.score[sort] += (1 - t.score[sort]) * trustGain
+	score := t.ofLocked(sort)
+	t.score[sort] = score + (1-score)*trustGain
 }
 
 // missed: a poll ended the wait for the things, and no event did.
@@ -39,7 +40,8 @@ func (t *trust) missed(keys []string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, key := range keys {
-		t.score[sortOf(key)] *= trustLoss
+		sort := sortOf(key)
+		t.score[sort] = t.ofLocked(sort) * trustLoss
 	}
 }
 
@@ -52,9 +54,37 @@ func (t *trust) stretch(d time.Duration, keys []string) time.Duration {
 	defer t.mu.Unlock()
 	least := 1.0
 	for _, key := range keys {
-		least = min(least, t.score[sortOf(key)])
+		least = min(least, t.ofLocked(sortOf(key)))
 	}
-	return d + min(time.Duration(float64(d)*(stretchMost-1)*least), stretchLimit)
+	return d + time.Duration(least*float64(min(d*(stretchMost-1), stretchLimit)))
+}
+
+// ofLocked is the trust in events of the sort. The rules of an account and region are made together, so that a sort of which
+// nothing is known yet is trusted as far as the least trusted of the others there.
+func (t *trust) ofLocked(sort string) float64 {
+	score, known := t.score[sort]
+	if known {
+		return score
+	}
+	place, least := sort[:strings.LastIndexByte(sort, '/')+1], 1.0
+	for other, score := range t.score {
+		if strings.HasPrefix(other, place) {
+			known, least = true, min(least, score)
+		}
+	}
+	if !known {
+		return 0
+	}
+	return least
+}
+
+// stretch is how long the job's wait is, behind the events that it awaits. An urgent job looks as if there were none.
+func (e *Engine) stretch(job *Job, move Move, keys []string) time.Duration {
+	delay := max(move.delay, time.Second)
+	if job.Priority == High {
+		return delay
+	}
+	return e.trust.stretch(delay, keys)
 }
 
 // sortOf is the key with the sort of the thing instead of its id: accounts, regions and sorts are few.

@@ -44,10 +44,33 @@ func TestTrustIsOfOneAccountRegionAndSortAndTheLeastCounts(t *testing.T) {
 	for range 10 {
 		trust.heard(anAMI)
 	}
+	trust.missed([]string{anInstance, anInstance, anInstance, anInstance, anInstance, anInstance, anInstance})
 	for _, others := range [][]string{{anInstance}, {elsewhere}, {anAMI, elsewhere}, {anAMI, anInstance}, nil} {
-		if got := trust.stretch(time.Minute, others); got != time.Minute {
+		if got := trust.stretch(time.Minute, others); got > time.Minute*11/10 {
 			t.Errorf("a poll for %v comes after %s", others, got)
 		}
+	}
+}
+
+// The rules of a region are made together: of what nothing is known yet, others' events tell.
+func TestASortOfEventsIsTrustedAsTheOthersOfItsRegionUntilItIsKnown(t *testing.T) {
+	t.Parallel()
+	trust := newTrust()
+	for range 10 {
+		trust.heard(anInstance)
+		trust.heard(elsewhere)
+	}
+	lent := trust.stretch(time.Minute, []string{anAMI})
+	if lent < 5*time.Minute {
+		t.Fatalf("a first poll comes after %s", lent)
+	}
+	trust.missed([]string{anAMI})
+	if got := trust.stretch(time.Minute, []string{anAMI}); got > lent*2/3 {
+		t.Errorf("after an event that did not come a poll comes after %s, %s before", got, lent)
+	}
+	trust.missed([]string{elsewhere})
+	if got := trust.stretch(time.Minute, []string{anInstance}); got < 5*time.Minute {
+		t.Errorf("what failed elsewhere makes a poll come after %s here", got)
 	}
 }
 

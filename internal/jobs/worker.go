@@ -37,7 +37,8 @@ type Worker struct {
 	behind   map[Lane]bool // the lane's last receive was full: more stands behind it
 	asked    map[Lane]int  // the turn in which the lane was last polled
 	held     map[*inHand]struct{}
-	changed  chan struct{} // closed and replaced when room may have come
+	company  map[string]*company // events that wait for others, by the sort of their things
+	changed  chan struct{}       // closed and replaced when room may have come
 	draining bool
 	work     sync.WaitGroup
 }
@@ -73,7 +74,7 @@ func NewWorker(config WorkerConfig) *Worker {
 	}
 	return &Worker{WorkerConfig: config, solo: semaphore.NewWeighted(int64(config.Slots)), free: config.Slots,
 		ready: map[Lane][]*inHand{}, helping: map[Lane]int{},
-		behind: map[Lane]bool{}, asked: map[Lane]int{}, held: map[*inHand]struct{}{}, changed: make(chan struct{})}
+		behind: map[Lane]bool{}, asked: map[Lane]int{}, held: map[*inHand]struct{}{}, company: map[string]*company{}, changed: make(chan struct{})}
 }
 
 // Run works until the context ends, then drains: the running polls and steps finish, what was not begun is handed back.
@@ -109,6 +110,7 @@ func (w *Worker) drain() {
 		back = append(back, w.ready[lane]...)
 		w.ready[lane] = nil
 	}
+	back = append(back, w.dismissLocked()...)
 	w.mu.Unlock()
 	w.signal()
 	for _, h := range back {

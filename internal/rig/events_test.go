@@ -49,8 +49,11 @@ func TestAClaimThatHasPassedOnAwaitsNothing(t *testing.T) {
 	t.Parallel()
 	installed(t, rig.Config{}, func(b *bubble) {
 		const key = "000000000000/eu-west-1/ami-01234567"
+		waiter := func(run int) jobs.Waiter {
+			return jobs.Waiter{Job: "bake-web-a", Incarnation: "one", Run: run, Urgent: true, Company: 1500 * time.Millisecond}
+		}
 		await := func(fence int64, run int) error {
-			return b.User.Store.Await(background, jobs.Guard{Job: "bake-web-a", Incarnation: "one", Fence: fence}, run, []string{key}, time.Now().Add(time.Hour))
+			return b.User.Store.Await(background, jobs.Guard{Job: "bake-web-a", Incarnation: "one", Fence: fence}, waiter(run), []string{key}, time.Now().Add(time.Hour))
 		}
 		b.must(await(7, 2))
 		if err := await(6, 1); !errors.Is(err, jobs.ErrFenced) {
@@ -58,7 +61,7 @@ func TestAClaimThatHasPassedOnAwaitsNothing(t *testing.T) {
 		}
 		b.must(await(7, 2)) // an answer was lost
 		waiters, err := b.User.Store.Awaiting(background, []string{key, "000000000000/eu-west-1/ami-nobody"})
-		if err != nil || len(waiters) != 1 || waiters[key] != (jobs.Waiter{Job: "bake-web-a", Incarnation: "one", Run: 2}) {
+		if err != nil || len(waiters) != 1 || waiters[key] != waiter(2) {
 			t.Errorf("it is awaited by %v (%v)", waiters, err)
 		}
 		time.Sleep(2 * time.Hour)

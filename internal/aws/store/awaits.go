@@ -23,15 +23,20 @@ var _ jobs.Awaits = (*Store)(nil)
 
 // Await implements jobs.Awaits. The item carries the fence of the claim that wrote it. Two jobs that await one thing overwrite
 // each other: the last one is woken, and the other looks by itself.
-func (s *Store) Await(ctx context.Context, g jobs.Guard, run int, keys []string, expires time.Time) error {
+func (s *Store) Await(ctx context.Context, g jobs.Guard, waiter jobs.Waiter, keys []string, expires time.Time) error {
+	urgent := int64(0)
+	if waiter.Urgent {
+		urgent = 1
+	}
 	var group errgroup.Group
 	for _, key := range keys {
 		group.Go(func() error {
 			_, err := s.api.PutItem(ctx, &dynamodb.PutItemInput{TableName: &s.table,
-				Item: item{"id": text(awaitID(key)), "t": text(sortAwait), "job": text(g.Job), "inc": text(g.Incarnation),
-					"run": number(int64(run)), "fence": number(g.Fence), "exp": number(expires.Unix())},
+				Item: item{"id": text(awaitID(key)), "t": text(sortAwait), "job": text(waiter.Job), "inc": text(waiter.Incarnation), "run": number(int64(waiter.Run)),
+					"urg": number(urgent), "com": number(waiter.Company.Milliseconds()),
+					"fence": number(g.Fence), "exp": number(expires.Unix())},
 				ConditionExpression:       aws.String("attribute_not_exists(id) OR inc <> :inc OR fence <= :fence"),
-				ExpressionAttributeValues: item{":inc": text(g.Incarnation), ":fence": number(g.Fence)},
+				ExpressionAttributeValues: item{":inc": text(waiter.Incarnation), ":fence": number(g.Fence)},
 			})
 			if _, failed := failedOn(err); failed {
 				return jobs.ErrFenced
@@ -51,7 +56,8 @@ func (s *Store) Awaiting(ctx context.Context, keys []string) (map[string]jobs.Wa
 	waiters := map[string]jobs.Waiter{}
 	err := s.getAll(ctx, "look who awaits", ids, func(it item) {
 		if integer(it, "exp") >= time.Now().Unix() && str(it, "t") == sortAwait {
-			waiters[str(it, "id")[len(sortAwait)+1:]] = jobs.Waiter{Job: str(it, "job"), Incarnation: str(it, "inc"), Run: int(integer(it, "run"))}
+			waiters[str(it, "id")[len(sortAwait)+1:]] = jobs.Waiter{Job: str(it, "job"), Incarnation: str(it, "inc"), Run: int(integer(it, "run")),
+				Urgent: integer(it, "urg") == 1, Company: time.Duration(integer(it, "com")) * time.Millisecond}
 		}
 	})
 	return waiters, err

@@ -68,7 +68,7 @@ func (b *program) stop(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) 
 			}
 		}
 		b.progress.Stopping = true
-		return jobs.Look(b.pace(stopLook), "the builder %s to stop", s.ID).Awaiting(jobs.Await{ID: s.ID}), nil
+		return b.untilStopped(), nil
 	}
 	found, err := b.ec2().Instances(ctx, s.ID)
 	if err != nil {
@@ -88,7 +88,12 @@ func (b *program) stop(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) 
 	if turn.Now().Sub(turn.StepSince()) > stopLimit {
 		return jobs.Fail("the builder %s did not stop within %s", s.ID, stopLimit), nil
 	}
-	return jobs.Look(b.pace(stopLook), "the builder %s to stop", s.ID).Awaiting(jobs.Await{ID: s.ID}), nil
+	return b.untilStopped(), nil
+}
+
+func (b *program) untilStopped() jobs.Move {
+	id := b.progress.Builder.ID
+	return jobs.Look(b.pace(stopLook), "the builder %s to stop", id).Awaiting(jobs.Await{ID: id}).InCompany(b.pace(eventCompany))
 }
 
 func (b *program) freeze(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
@@ -340,7 +345,7 @@ func (b *program) awaitImage(ctx context.Context, turn *jobs.Turn, made *image, 
 // untilImage waits for the next look at an AMI that is being made, or for its event.
 func (b *program) untilImage(turn *jobs.Turn, made *image, region string) jobs.Move {
 	return jobs.Look(b.untilLook(turn.Now(), *made, captureIn(region), firstImageLook), "the AMI %s to be available", made.ID).
-		Awaiting(jobs.Await{Region: region, ID: made.ID})
+		Awaiting(jobs.Await{Region: region, ID: made.ID}).InCompany(b.pace(eventCompany))
 }
 
 // again removes an AMI that failed and begins another attempt.

@@ -39,7 +39,7 @@ func (b *program) copies(ctx context.Context, turn *jobs.Turn) (jobs.Move, error
 	if len(pending) == 0 {
 		return jobs.Done(), nil
 	}
-	return jobs.Look(rest, "copies in %d regions", len(pending)).Awaiting(pending...), nil
+	return jobs.Look(rest, "copies in %d regions", len(pending)).Awaiting(pending...).InCompany(b.pace(eventCompany)), nil
 }
 
 func copyThing(region string) string { return copyPrefix + region }

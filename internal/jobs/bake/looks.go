@@ -24,6 +24,9 @@ const (
 	bootLimit = 15 * time.Minute
 	// longestLook is how long nobody looks at all, whatever is usual: what became small is not waited for in vain.
 	longestLook = 5 * time.Minute
+	// eventCompany is how long the event of an AMI or of a builder's stop may wait for others, so that one call serves their
+	// bakes. That of a server's end may as long as its look: nobody waits for it.
+	eventCompany = 1500 * time.Millisecond
 	// lookSlack is by how much a look may be early, since a wait's end goes to the nearest tick.
 	lookSlack = 8 * time.Second
 )

@@ -29,7 +29,7 @@ func (b *program) serversGone(ctx context.Context, turn *jobs.Turn) (jobs.Move, 
 			return jobs.Move{}, err
 		}
 		b.progress.Ending = true
-		return jobs.Look(b.pace(goneLook), "%d servers to be terminated", len(ids)).Awaiting(things(ids)...), nil
+		return jobs.Look(b.pace(goneLook), "%d servers to be terminated", len(ids)).Awaiting(things(ids)...).InCompany(b.pace(goneLook)), nil
 	}
 	found, err := b.ec2().Instances(ctx, ids...)
 	if err != nil {
@@ -40,7 +40,7 @@ func (b *program) serversGone(ctx context.Context, turn *jobs.Turn) (jobs.Move, 
 			b.progress.Ending = false // the call was lost
 		}
 		if i.State != "terminated" {
-			return jobs.Look(b.pace(goneLook), "the server %s to be terminated", i.ID).Awaiting(jobs.Await{ID: i.ID}), nil
+			return jobs.Look(b.pace(goneLook), "the server %s to be terminated", i.ID).Awaiting(jobs.Await{ID: i.ID}).InCompany(b.pace(goneLook)), nil
 		}
 	}
 	return jobs.Done(), nil
