@@ -94,7 +94,7 @@ func eventMutants() []mutant {
 			name:   "trusted-by-other-regions",
 			breaks: "events of one region make polls rare in another that has no rules",
 			edits:  []edit{{"internal/jobs/trust.go", `strings.HasPrefix(other, place)`, `strings.HasPrefix(other, place[:0])`}},
-			tests:  in(jobsTests, "TestTrustIsOfOneAccountRegionAndSortAndTheLeastCounts"),
+			tests:  in(jobsTests, "TestASortOfEventsIsTrustedAsTheOthersOfItsRegionUntilItIsKnown"),
 		},
 		{
 			name:   "no-poll-behind-an-event",

@@ -64,6 +64,9 @@ func TestASortOfEventsIsTrustedAsTheOthersOfItsRegionUntilItIsKnown(t *testing.T
 	if lent < 5*time.Minute {
 		t.Fatalf("a first poll comes after %s", lent)
 	}
+	if got := trust.stretch(time.Minute, []string{"123456789012/ap-south-1/ami-01234567"}); got > time.Minute {
+		t.Errorf("in a region of which nothing is known a poll comes after %s", got)
+	}
 	trust.missed([]string{anAMI})
 	if got := trust.stretch(time.Minute, []string{anAMI}); got > lent*2/3 {
 		t.Errorf("after an event that did not come a poll comes after %s, %s before", got, lent)
