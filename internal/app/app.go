@@ -148,7 +148,7 @@ func (a *App) Wire() {
 	a.EC2, a.SSM, a.ELBv2 = ec2.New(a.Clients, a.guard()), ssm.New(a.Clients), elbv2.New(a.Clients)
 	a.Quotas, a.IAM = quotas.New(a.Clients), iam.New(a.Clients)
 	a.Estate = estate.New(a.EC2, a.Ledger, a.Common.Installation)
-	a.Kinds = a.KindsOver(a.Files)
+	a.Kinds = a.kinds(a.Files, nil)
 }
 
 // guard makes the budgets, if there are limits.
@@ -160,22 +160,20 @@ func (a *App) guard() ec2.Guard {
 	return a.Budgets.Guard
 }
 
-// limits are the budgets' own, or AWS's where calls go at once.
-func (a *App) limits() budget.Limits {
-	if a.Options.Limits == nil {
-		return budget.Limits{}
-	}
-	return *a.Options.Limits
-}
-
 // Files is what the kinds do with the installation's bucket.
 type Files interface {
 	bake.Files
 	launch.Files
 }
 
-// KindsOver are the kinds with other files than the bucket's own.
-func (a *App) KindsOver(files Files) jobs.Kinds {
+// Planners are the kinds with other files than the bucket's own, and with the workers' limits: they reckon with the budgets and
+// take nothing of them.
+func (a *App) Planners(files Files, limits budget.Limits) jobs.Kinds {
+	return a.kinds(files, budgets.New(budgets.Config{API: a.DynamoDB(), Table: setup.JobsTable(a.Common.Prefix), Limits: limits, Clock: a.Clock}))
+}
+
+// kinds are built over files; what EC2's budgets hold is for plans only, and may be nil.
+func (a *App) kinds(files Files, now preflight.Budgets) jobs.Kinds {
 	region := a.Clients.Region()
 	launching := launch.Config{
 		EC2:          func(t jobs.Target) launch.EC2 { return a.EC2.For(t) },
@@ -184,7 +182,7 @@ func (a *App) KindsOver(files Files) jobs.Kinds {
 		Commands:     func(t jobs.Target) launch.Commands { return a.SSM.For(t) },
 		Quotas:       func(t jobs.Target) launch.Quotas { return a.Quotas.For(t) },
 		Profiles:     func(t jobs.Target) preflight.Profiles { return a.IAM.For(t) },
-		Limits:       a.limits(),
+		Budgets:      now,
 		Ledger:       a.Ledger, Capacity: a.Capacity, Files: files, Callback: a.Callback, Region: region, Pace: a.Pace,
 	}
 	return jobs.NewKinds(
@@ -192,14 +190,14 @@ func (a *App) KindsOver(files Files) jobs.Kinds {
 		bake.New(bake.Config{
 			EC2:      func(t jobs.Target) bake.EC2 { return a.EC2.For(t) },
 			SSM:      func(t jobs.Target) bake.SSM { return a.SSM.For(t) },
-			Profiles: func(t jobs.Target) preflight.Profiles { return a.IAM.For(t) },
-			Catalog:  a.Ledger, Capacity: a.Capacity, Files: files, Callback: a.Callback, Region: region, Pace: a.Pace,
+			Profiles: func(t jobs.Target) preflight.Profiles { return a.IAM.For(t) }, Budgets: now,
+			Catalog: a.Ledger, Capacity: a.Capacity, Files: files, Callback: a.Callback, Region: region, Pace: a.Pace,
 		}),
 		launch.New(launching), launch.NewBatch(launching),
 		terminate.New(terminate.Config{
 			EC2:          func(t jobs.Target) terminate.Servers { return a.EC2.For(t) },
 			TargetGroups: func(t jobs.Target) terminate.TargetGroups { return a.ELBv2.For(t) },
-			Ledger:       a.Ledger, Callback: a.Callback,
+			Ledger:       a.Ledger, Callback: a.Callback, Budgets: now, Region: region,
 		}),
 	)
 }

@@ -73,13 +73,9 @@ as on the workers.`,
 }
 
 func (c *command) listBudgets(ctx context.Context, a *app.App, waiters int) error {
-	var worker config.Worker
-	if err := config.Load(&worker, nil); err != nil {
-		return &exit{ExitUsage, err}
-	}
-	limits, err := worker.Budget()
+	limits, err := workersLimits()
 	if err != nil {
-		return &exit{ExitUsage, err}
+		return err
 	}
 	all := budgets.New(budgets.Config{API: a.DynamoDB(), Table: setup.JobsTable(a.Common.Prefix), Limits: limits})
 	entries, unread := all.List(ctx)
@@ -105,6 +101,19 @@ func (c *command) listBudgets(ctx context.Context, a *app.App, waiters int) erro
 		return err
 	}
 	return unread
+}
+
+// workersLimits are what workers may take, if they are configured as this shell is.
+func workersLimits() (budget.Limits, error) {
+	var worker config.Worker
+	if err := config.Load(&worker, nil); err != nil {
+		return budget.Limits{}, &exit{ExitUsage, err}
+	}
+	limits, err := worker.Budget()
+	if err != nil {
+		return limits, &exit{ExitUsage, err}
+	}
+	return limits, nil
 }
 
 func waits(b budget.Bucket) (tokens float64) {

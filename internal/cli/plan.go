@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,6 +34,7 @@ type planView struct {
 
 func (c *command) plan() *cobra.Command {
 	var specs specFlags
+	var priority string
 	cmd := &cobra.Command{
 		Use: "plan FILE…", Short: "Show what spec files would make; changes nothing", Args: cobra.MinimumNArgs(1),
 		Long: `Looks up everything that the jobs would look up, and tells what they would make: which AMI a source comes to,
@@ -46,11 +48,21 @@ Nothing is changed and nothing is sent. A document that needs what one before it
 			if err != nil {
 				return err
 			}
+			if err := checkPriority(priority); err != nil {
+				return err
+			}
+			limits, err := workersLimits()
+			if err != nil {
+				return err
+			}
 			a, err := c.open(cmd.Context())
 			if err != nil {
 				return err
 			}
-			plans, err := planAll(cmd.Context(), a, documents)
+			for i := range documents {
+				documents[i].Priority = cmp.Or(priority, documents[i].Priority)
+			}
+			plans, err := planAll(cmd.Context(), a.Planners(planFiles{a.Files, documents}, limits), documents)
 			if len(plans) > 0 {
 				if printed := c.print(plans, func(w io.Writer) { planTable(w, plans) }); printed != nil {
 					return printed
@@ -60,12 +72,12 @@ Nothing is changed and nothing is sent. A document that needs what one before it
 		},
 	}
 	specs.add(cmd)
+	cmd.Flags().StringVar(&priority, "priority", "", "high, normal or low; goes over the documents' own, as submit's does")
 	return cmd
 }
 
 // planAll plans the documents in the files' order. One that cannot be planned is told at the end, with the others' plans.
-func planAll(ctx context.Context, a *app.App, documents []spec.Document) ([]planView, error) {
-	kinds := a.KindsOver(planFiles{a.Files, documents})
+func planAll(ctx context.Context, kinds jobs.Kinds, documents []spec.Document) ([]planView, error) {
 	before := jobs.Foreseen{Images: map[string]string{}, Fleets: map[string]string{}}
 	var plans []planView
 	var failed []error
@@ -92,7 +104,7 @@ func planAll(ctx context.Context, a *app.App, documents []spec.Document) ([]plan
 
 func planOne(ctx context.Context, kinds jobs.Kinds, d spec.Document, before jobs.Foreseen) (planView, error) {
 	p := planView{Kind: d.Kind, Name: d.Name, File: d.File, Line: d.Line}
-	program, err := kinds[d.Kind].Program(&jobs.Job{ID: "plan", Kind: d.Kind, Name: d.Name, Spec: d.Spec, Run: 1, Labels: d.Labels,
+	program, err := kinds[d.Kind].Program(&jobs.Job{ID: "plan", Kind: d.Kind, Name: d.Name, Spec: d.Spec, Run: 1, Labels: d.Labels, Priority: jobs.Priority(d.Priority),
 		Target: jobs.Target{Role: d.Role, Region: d.Region}, Incarnation: jobs.NewIncarnation(), State: jobs.Open})
 	if err != nil {
 		return p, err

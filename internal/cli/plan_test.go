@@ -21,10 +21,11 @@ func TestTheCommandsOfThePlanningPageRun(t *testing.T) {
 				ran++
 			}
 		}
-		if ran != 2 {
-			t.Errorf("%d commands ran, want 2", ran)
+		if ran != 3 {
+			t.Errorf("%d commands ran, want 3", ran)
 		}
-		wants(t, s.must(cli.ExitOK, "plan", file), "L-1216C47A", "L-34B43A08", "100000 vCPUs, 0 in use", "RunInstances resources (990 + 2/s) binds", "8m25s",
+		wants(t, s.must(cli.ExitOK, "plan", file), "L-1216C47A", "L-34B43A08", "100000 vCPUs, 0 in use", "RunInstances servers (900 + 1.8/s) binds", "10m12s from now",
+			"RunInstances in eu-west-1: 900 of 900 servers, 1.8 more a second; nobody has used it yet",
 			"servers of pool 1, m7g.large", "servers of pool 2, m7g.large", "free addresses")
 	})
 }

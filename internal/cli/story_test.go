@@ -108,7 +108,7 @@ func TestAPlanTellsWhatBindsAndWhatAnEarlierDocumentMakes(t *testing.T) {
 		s.Endpoint.ResetCalls()
 		out := s.must(0, "plan", file)
 		wants(t, out, "web@1; the image is new", "1. m7g.large, on-demand, a default subnet", "web, which is not there yet: Bake web", "submit this document once that bake has ended",
-			"2000: ordinals 0-1999, in 20 batches", "RunInstances resources (990 + 2/s) binds", "8m25s", "web-prod, which is not there yet: Launch web-prod")
+			"2000: ordinals 0-1999, in 20 batches", "RunInstances servers (900 + 1.8/s) binds", "10m12s", "web-prod, which is not there yet: Launch web-prod")
 		for action, count := range s.Endpoint.Calls() {
 			_, name, _ := strings.Cut(action, ":")
 			if !regexp.MustCompile(`^(Get|Describe|List|Query|BatchGet)`).MatchString(name) && count.Calls > 0 {
@@ -127,7 +127,7 @@ func TestAPlanTellsWhatBindsAndWhatAnEarlierDocumentMakes(t *testing.T) {
 			Image   struct{ DependsOn string }
 		}
 		decode(t, string(plans[1].Details), &details)
-		if details.Planned != "0-1999" || details.Batches != 20 || details.Seconds != 505 || !strings.HasPrefix(details.Image.DependsOn, "Bake web") {
+		if details.Planned != "0-1999" || details.Batches != 20 || details.Seconds != 612 || !strings.HasPrefix(details.Image.DependsOn, "Bake web") {
 			t.Errorf("the launch's details: %+v", details)
 		}
 		alone := s.file("alone.yaml", webLaunch)

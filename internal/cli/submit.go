@@ -80,8 +80,8 @@ run twice bakes once. The same key with another spec is refused.`,
 			if err != nil {
 				return err
 			}
-			if priority != "" && priority != "high" && priority != "normal" && priority != "low" {
-				return exitf(ExitUsage, "--priority is %q; expected high, normal or low", priority)
+			if err := checkPriority(priority); err != nil {
+				return err
 			}
 			a, err := c.open(cmd.Context())
 			if err != nil {
@@ -113,6 +113,13 @@ run twice bakes once. The same key with another spec is refused.`,
 	cmd.Flags().BoolVar(&wait, "wait", false, "wait until the jobs have ended, with progress")
 	cmd.Flags().DurationVar(&timeout, "timeout", 0, "with --wait: give up waiting after this long (the jobs go on)")
 	return cmd
+}
+
+func checkPriority(priority string) error {
+	if priority != "" && priority != "high" && priority != "normal" && priority != "low" {
+		return exitf(ExitUsage, "--priority is %q; expected high, normal or low", priority)
+	}
+	return nil
 }
 
 // send puts what the documents refer to into the bucket, then the submissions onto the queues, in the files' order.

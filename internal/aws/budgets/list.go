@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/stampmill/stampmill/internal/aws/store"
+	"github.com/stampmill/stampmill/internal/jobs"
 	"github.com/stampmill/stampmill/internal/jobs/budget"
 )
 
@@ -46,6 +47,17 @@ func (b *Budgets) List(ctx context.Context) ([]Entry, error) {
 			return entries, unread
 		}
 	}
+}
+
+// Now is how the bucket of an action stands in the target's region. Kept: it has been used; else it is full.
+func (b *Budgets) Now(ctx context.Context, target jobs.Target, action string) (state budget.Bucket, limit budget.Limit, kept bool, err error) {
+	name := Name(target, target.Region, action)
+	limit = b.bucket(name).limit
+	entry, kept, err := b.entry(ctx, name)
+	if !kept {
+		entry.State = budget.New(limit, b.Clock())
+	}
+	return entry.State, limit, kept, err
 }
 
 func (b *Budgets) entry(ctx context.Context, name string) (Entry, bool, error) {

@@ -95,6 +95,19 @@ func (r *Region) GroupVPCs(ctx context.Context, ids []string) (map[string]string
 	return vpcs, nil
 }
 
+// Regions tells the opt-in status of those of the regions that exist: opt-in-not-required, opted-in or not-opted-in.
+func (r *Region) Regions(ctx context.Context, names ...string) (map[string]string, error) {
+	out, err := r.client.DescribeRegions(ctx, &ec2.DescribeRegionsInput{AllRegions: aws.Bool(true), Filters: []types.Filter{filter("region-name", names...)}})
+	if err != nil {
+		return nil, wrap(err, names...)
+	}
+	status := map[string]string{}
+	for _, region := range out.Regions {
+		status[aws.ToString(region.RegionName)] = aws.ToString(region.OptInStatus)
+	}
+	return status, nil
+}
+
 // AllowedAMIs is the state of the account's Allowed AMIs settings: disabled, audit-mode or enabled.
 func (r *Region) AllowedAMIs(ctx context.Context) (string, error) {
 	out, err := r.client.GetAllowedImagesSettings(ctx, &ec2.GetAllowedImagesSettingsInput{})

@@ -38,6 +38,8 @@ type Config struct {
 	Capacity capacity.Memory
 	// Files is the installation's bucket.
 	Files Files
+	// Budgets tell how EC2's buckets stand, for a plan's times; nil: full ones, of AWS's own size.
+	Budgets preflight.Budgets
 	// Callback tells whoever a spec's notify names. It may be nil where no spec has one.
 	Callback notify.Callback
 	// Region is the worker's own: that of targets that name none.

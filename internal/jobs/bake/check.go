@@ -8,6 +8,7 @@ import (
 
 	"github.com/stampmill/stampmill/internal/jobs"
 	"github.com/stampmill/stampmill/internal/jobs/guest"
+	"github.com/stampmill/stampmill/internal/jobs/preflight"
 	"github.com/stampmill/stampmill/internal/jobs/spec"
 )
 
@@ -35,6 +36,9 @@ func (s *Spec) CheckSpec(p *spec.Problems) {
 	s.checkTags(p.At("tags"))
 	for _, region := range sortedKeys(s.CopyTo) {
 		spec.CheckRegion(p.At("copyTo", region), region)
+		for _, wrong := range preflight.Key(s.CopyTo[region].KMSKey, region) {
+			p.At("copyTo", region, "kmsKey").Add("%s", wrong.Hint, wrong.Message)
+		}
 	}
 	if s.BootTest != nil && *s.BootTest && len(s.Verify) == 0 {
 		p.At("bootTest").Add("expected a verify for the boot test to ask", "write verify, or leave bootTest out")

@@ -345,4 +345,21 @@ func (r *region) Types(_ context.Context, types []string) (map[string]c.Instance
 	return found, nil
 }
 
+func (r *region) AllowedAMIs(context.Context) (string, error) { return "disabled", nil }
+
+// Regions knows all but eu-north-1, and has not enabled me-south-1.
+func (r *region) Regions(_ context.Context, names ...string) (map[string]string, error) {
+	status := map[string]string{}
+	for _, name := range names {
+		switch name {
+		case "eu-north-1":
+		case "me-south-1":
+			status[name] = "not-opted-in"
+		default:
+			status[name] = "opted-in"
+		}
+	}
+	return status, r.call("DescribeRegions", func() error { return nil })
+}
+
 func (r *region) KeyPair(context.Context, string) (bool, error) { return true, nil }

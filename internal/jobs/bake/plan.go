@@ -9,6 +9,7 @@ import (
 	"github.com/stampmill/stampmill/internal/jobs"
 	c "github.com/stampmill/stampmill/internal/jobs/cloud"
 	l "github.com/stampmill/stampmill/internal/jobs/ledger"
+	"github.com/stampmill/stampmill/internal/jobs/preflight"
 )
 
 // Planned is what a bake would do, for programs.
@@ -18,18 +19,20 @@ type Planned struct {
 	Version string `json:"version"`
 	Current string `json:"current,omitempty"`
 	// Pools are the builder's, in the order in which they are tried.
-	Pools        []PlannedPool      `json:"pools,omitempty"`
-	Steps        []string           `json:"steps,omitempty"`
-	Verify       []string           `json:"verify,omitempty"`
-	UserData     int                `json:"userDataBytes,omitempty"`
-	Generalize   bool               `json:"generalize"`
-	BootTest     bool               `json:"bootTest"`
-	Regions      []string           `json:"regions"`
-	SharedWith   []string           `json:"sharedWith,omitempty"`
-	Parameters   []PlannedParameter `json:"parameters,omitempty"`
-	Template     string             `json:"launchTemplate,omitempty"`
-	Retires      []string           `json:"retires,omitempty"`
-	StaysBecause map[string]string  `json:"staysBecause,omitempty"`
+	Pools []PlannedPool `json:"pools,omitempty"`
+	// Budgets are those of EC2 that would hold it up.
+	Budgets      []preflight.Planned `json:"budgets,omitempty"`
+	Steps        []string            `json:"steps,omitempty"`
+	Verify       []string            `json:"verify,omitempty"`
+	UserData     int                 `json:"userDataBytes,omitempty"`
+	Generalize   bool                `json:"generalize"`
+	BootTest     bool                `json:"bootTest"`
+	Regions      []string            `json:"regions"`
+	SharedWith   []string            `json:"sharedWith,omitempty"`
+	Parameters   []PlannedParameter  `json:"parameters,omitempty"`
+	Template     string              `json:"launchTemplate,omitempty"`
+	Retires      []string            `json:"retires,omitempty"`
+	StaysBecause map[string]string   `json:"staysBecause,omitempty"`
 }
 
 // PlannedSource is what the builder would be launched from. DependsOn is the document that would make it.
@@ -67,8 +70,8 @@ func (b *program) Plan(ctx context.Context, before jobs.Foreseen) (jobs.Plan, er
 		field []any
 	}{
 		{b.planSource, []any{"from"}}, {b.planVersion, nil}, {b.planBuilder, []any{"builder"}}, {b.planTypes, []any{"builder", "types"}},
-		{b.planProfile, nil},
-		{b.planSteps, []any{"steps"}}, {b.planEnd, []any{"share"}}, {b.planPublish, []any{"publish"}}, {b.planRetire, []any{"keep"}},
+		{b.planProfile, nil}, {b.planRegions, []any{"copyTo"}},
+		{b.planSteps, []any{"steps"}}, {b.planEnd, []any{"share"}}, {b.planPublish, []any{"publish"}}, {b.planRetire, []any{"keep"}}, {b.planBudget, nil},
 	} {
 		err := look.about(ctx, before, &plan, &d)
 		if err := jobs.Gather(&plan.Findings, err, look.field...); err != nil {
@@ -108,6 +111,10 @@ func (b *program) planSource(ctx context.Context, before jobs.Foreseen, plan *jo
 		return err
 	} else if len(found) > 0 {
 		d.Source.Name, d.Source.Created = found[0].Name, found[0].Created
+		findings, err := preflight.AllowedAMI(ctx, found[0], b.ec2().AllowedAMIs, "from")
+		if plan.Findings = append(plan.Findings, findings...); err != nil {
+			return err
+		}
 	}
 	plan.Say("source", "%s", d.Source)
 	if from := b.from(); from != s.AMI {

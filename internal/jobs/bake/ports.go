@@ -39,6 +39,8 @@ type Network interface {
 	TypesOffered(ctx context.Context, types []string) (map[string][]string, error)
 	Types(ctx context.Context, types []string) (map[string]c.InstanceType, error)
 	KeyPair(ctx context.Context, name string) (bool, error)
+	// Regions tells the opt-in status of those regions that exist.
+	Regions(ctx context.Context, names ...string) (map[string]string, error)
 }
 
 // Images finds AMIs.
@@ -47,6 +49,8 @@ type Images interface {
 	ImagesNamed(ctx context.Context, name string) ([]c.Image, error)
 	ImagesTagged(ctx context.Context, tags map[string]string) ([]c.Image, error)
 	NewestImage(ctx context.Context, owner, namePattern, architecture string) (c.Image, bool, error)
+	// AllowedAMIs is disabled, audit-mode or enabled.
+	AllowedAMIs(ctx context.Context) (state string, err error)
 	ImageUsers(ctx context.Context, imageIDs ...string) (map[string][]string, error)
 }
 

@@ -30,6 +30,9 @@ func (b *program) resolve(ctx context.Context, turn *jobs.Turn) (jobs.Move, erro
 			return move, err
 		}
 	}
+	if move, err := b.mayCopy(ctx, turn); err != nil || move.IsFail() {
+		return move, err
+	}
 	s := b.progress.Source
 	if s.Platform == windows && b.spec.generalizes() && slices.Contains(b.spec.Builder.Market.Order, spot) {
 		return jobs.Fail("sysprep stops the builder itself, which a spot instance cannot: use market on-demand or generalize false"), nil

@@ -15,7 +15,6 @@ import (
 	"fmt"
 
 	"github.com/stampmill/stampmill/internal/jobs"
-	"github.com/stampmill/stampmill/internal/jobs/budget"
 	"github.com/stampmill/stampmill/internal/jobs/capacity"
 	"github.com/stampmill/stampmill/internal/jobs/notify"
 	"github.com/stampmill/stampmill/internal/jobs/preflight"
@@ -36,8 +35,8 @@ type Config struct {
 	// Capacity remembers pools without capacity.
 	Capacity capacity.Memory
 	Files    Files
-	// Limits are what EC2 grants, for a plan's times; the zero value is AWS's own.
-	Limits   budget.Limits
+	// Budgets tell how EC2's buckets stand, for a plan's times; nil: full ones, of AWS's own size.
+	Budgets  preflight.Budgets
 	Callback notify.Callback
 	// Region is the worker's own, for targets that name none.
 	Region string

@@ -4,10 +4,10 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/stampmill/stampmill/internal/jobs"
 	"github.com/stampmill/stampmill/internal/jobs/launch/ordinals"
+	"github.com/stampmill/stampmill/internal/jobs/preflight"
 	"github.com/stampmill/stampmill/internal/jobs/userdata"
 )
 
@@ -28,10 +28,12 @@ type Planned struct {
 	// UserData is the largest batch's; with Manifest the settings are fetched from the bucket.
 	UserData int  `json:"userDataBytes"`
 	Manifest bool `json:"manifest,omitempty"`
-	// Calls are EC2's by action, about; Seconds until the last server is granted, at AWS's default limits.
-	Calls   map[string]int `json:"calls"`
-	Seconds int            `json:"seconds"`
-	Limit   string         `json:"limit,omitempty"` // the one that binds
+	// Calls are EC2's by action, about. Budgets are how their buckets stand, those that matter; Seconds is until the last
+	// server is granted.
+	Calls   map[string]int      `json:"calls"`
+	Budgets []preflight.Planned `json:"budgets,omitempty"`
+	Seconds int                 `json:"seconds"`
+	Limit   string              `json:"limit,omitempty"` // the one that binds
 
 	survey survey
 }
@@ -44,15 +46,12 @@ type PlannedImage struct {
 	DependsOn string `json:"dependsOn,omitempty"`
 }
 
-// answersAfter is when a server is reachable after its call (aws-facts "Times seen in the field").
-const answersAfter = 30 * time.Second
-
 // Plan looks up what a launch looks up, and finds the ordinals that it would fill.
 func (l *launch) Plan(ctx context.Context, before jobs.Foreseen) (jobs.Plan, error) {
 	var plan jobs.Plan
 	d := Planned{Count: l.spec.Count, Calls: map[string]int{}}
 	for _, look := range []func(context.Context, jobs.Foreseen, *jobs.Plan, *Planned) error{
-		l.planImage, l.planOrdinals, l.planPools, l.planServers, l.planCalls,
+		l.planImage, l.planOrdinals, l.planPools, l.planServers, l.planCalls, l.planTime,
 	} {
 		if err := look(ctx, before, &plan, &d); err != nil {
 			return jobs.Plan{}, err

@@ -2,16 +2,19 @@ package launch
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/stampmill/stampmill/internal/jobs"
-	"github.com/stampmill/stampmill/internal/jobs/budget"
+	"github.com/stampmill/stampmill/internal/jobs/preflight"
 )
 
-// planCalls tells how many calls that takes, how long AWS's default limits make it last, and which of them binds.
+// answersAfter is when a server is reachable after its call (aws-facts "Times seen in the field").
+const answersAfter = 30 * time.Second
+
+// planCalls tells how many calls the launch takes.
 func (l *launch) planCalls(_ context.Context, _ jobs.Foreseen, plan *jobs.Plan, d *Planned) error {
 	n := d.Planned.Len()
 	maps.Copy(d.Calls, d.survey.calls)
@@ -23,46 +26,62 @@ func (l *launch) planCalls(_ context.Context, _ jobs.Foreseen, plan *jobs.Plan, 
 	if l.spec.Healthy.StatusChecks {
 		d.Calls["DescribeInstanceStatus"] = calls(n, 100)
 	}
-	limit := l.limitsOf("RunInstances")
-	requests, servers := seconds(d.Batches, limit.Requests), seconds(n, limit.Resources)
-	d.Seconds = int(math.Ceil(max(requests, servers)))
-	text := "no limit binds"
-	switch {
-	case servers > 0 && servers >= requests:
-		d.Limit = "RunInstances resources (" + rate(limit.Resources) + ")"
-	case requests > 0:
-		d.Limit = "RunInstances requests (" + rate(limit.Requests) + ")"
-	}
-	if d.Limit != "" {
-		text = d.Limit + " binds: the last server is granted about " + time.Duration(d.Seconds*int(time.Second)).String() + " after the first"
-	}
-	text += fmt.Sprintf("; the last one answers about %s after its call", answersAfter)
 	total := 0
 	for _, count := range d.Calls {
 		total += count
 	}
-	plan.Say("EC2 calls", "about %d, %d of them RunInstances; at today's limits %s", total, d.Batches, text)
+	plan.Say("EC2 calls", "about %d, %d of them RunInstances", total, d.Batches)
 	return nil
 }
 
-// limitsOf is what EC2 grants of an action, by the installation's limits or else by AWS's.
-func (l *launch) limitsOf(action string) budget.Limit {
-	region := l.job.Target.Region
-	if region == "" {
-		region = l.Region
+// planTime tells how the budgets stand, how long they make the launch last, and which of them binds.
+func (l *launch) planTime(ctx context.Context, _ jobs.Foreseen, plan *jobs.Plan, d *Planned) error {
+	if d.Planned.Empty() {
+		return nil
 	}
-	return l.Limits.Of(region, action)
+	var needs []preflight.Need
+	for _, action := range slices.Sorted(maps.Keys(d.Calls)) {
+		need := preflight.Need{Action: action, Region: l.region(), Requests: float64(d.Calls[action])}
+		if action == "RunInstances" {
+			need.Resources = float64(d.Planned.Len())
+		}
+		needs = append(needs, need)
+	}
+	all, findings, err := preflight.Reckon(ctx, l.budgets(), l.job.Target, jobs.ClassFor(l.job.Priority), needs)
+	if err != nil {
+		return err
+	}
+	d.survey.findings = append(d.survey.findings, findings...)
+	about := "budget now"
+	for _, b := range all {
+		if b.Tokens != "servers" && !b.Waits() {
+			continue // calls that nothing holds up
+		}
+		d.Budgets = append(d.Budgets, b)
+		plan.Say(about, "%s", b.Text())
+		about = ""
+	}
+	binds := "no limit binds"
+	if longest := all[0]; longest.Seconds > 0 {
+		d.Seconds, d.Limit = int(math.Ceil(longest.Seconds)), longest.Name()
+		binds = d.Limit + " binds"
+		plan.Say("time", "the last server is granted about %s from now, if nobody else comes", longest.Wait())
+	} else {
+		plan.Say("time", "all servers are granted at once")
+	}
+	plan.Say("", "%s; a server answers about %s after it is granted", binds, answersAfter)
+	return nil
 }
 
-// seconds is how long a full bucket takes to grant n tokens.
-func seconds(n int, r budget.Rate) float64 {
-	if r.Refill <= 0 {
-		return 0
+func (l *launch) budgets() preflight.Budgets {
+	if l.Budgets == nil {
+		return preflight.Full{}
 	}
-	return max(float64(n)-r.Size, 0) / r.Refill
+	return l.Budgets
 }
 
-func rate(r budget.Rate) string { return fmt.Sprintf("%g + %g/s", r.Size, r.Refill) }
+// region is where the launch works.
+func (l *launch) region() string { return orWord(l.job.Target.Region, l.Region) }
 
 // calls is how many calls n things take.
 func calls(n, size int) int { return (n + size - 1) / size }

@@ -134,10 +134,7 @@ func (l *launch) ownImage(ctx context.Context) (image, error) {
 	case v.State != ledger.Available:
 		return image{}, jobs.Fatalf(op, ref, fmt.Sprintf("the version is %s, expected available", v.State), hint)
 	}
-	region := l.job.Target.Region
-	if region == "" {
-		region = l.Region
-	}
+	region := l.region()
 	regional, ok := v.Regions[region]
 	if !ok {
 		return image{}, jobs.Fatalf(op, ref, "it is not in "+orWord(region, "the worker's own region"), "copy it there with copyTo or a Distribute job")

@@ -64,7 +64,7 @@ func (l *launch) survey(ctx context.Context, s *survey) error {
 // surveyPlaces is the survey without the image, which may not be there yet where it is planned.
 func (l *launch) surveyPlaces(ctx context.Context, s *survey) error {
 	for _, look := range []func(context.Context, *survey) error{
-		l.lookTemplate, l.lookPools, l.lookTypes, l.lookGroups, l.lookKey, l.lookProfile, l.lookTargetGroups, l.lookAddresses, l.lookQuotas,
+		l.lookTemplate, l.lookPools, l.lookTypes, l.lookGroups, l.lookKey, l.lookProfile, l.lookKeys, l.lookTargetGroups, l.lookAddresses, l.lookQuotas,
 	} {
 		if err := look(ctx, s); err != nil {
 			return err
@@ -187,6 +187,14 @@ func (l *launch) lookKey(ctx context.Context, s *survey) error {
 		s.wrong("there is no key pair "+name+" in this region", "check its name and region", "server", "keyName")
 	}
 	return s.advise(err, "server", "keyName")
+}
+
+// lookKeys finds KMS keys of other regions; whether a key can be used, only EC2 tells.
+func (l *launch) lookKeys(_ context.Context, s *survey) error {
+	for _, device := range sortedKeys(l.spec.Server.Volumes) {
+		s.findings = append(s.findings, preflight.Key(l.spec.Server.Volumes[device].KMSKey, l.region(), "server", "volumes", device, "kmsKey")...)
+	}
+	return nil
 }
 
 func (l *launch) lookProfile(ctx context.Context, s *survey) error {

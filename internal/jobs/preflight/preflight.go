@@ -61,3 +61,20 @@ func AllowedAMI(ctx context.Context, image cloud.Image, state func(context.Conte
 	}
 	return []jobs.Finding{found}, nil
 }
+
+// Key finds a KMS key whose ARN names another region than that in which it is to encrypt. Aliases and ids mean that region's own.
+func Key(key, region string, field ...any) []jobs.Finding {
+	if in := KeyRegion(key); in != "" && region != "" && in != region {
+		return []jobs.Finding{{Field: field, Message: "the KMS key " + key + " is in " + in + ", what it is to encrypt is in " + region,
+			Hint: "name a key of " + region + "; a multi-Region key has an ARN of its own there"}}
+	}
+	return nil
+}
+
+// KeyRegion is the region in a KMS key's ARN; empty for an alias or an id.
+func KeyRegion(key string) string {
+	if parts := strings.Split(key, ":"); len(parts) >= 6 && parts[0] == "arn" && parts[2] == "kms" {
+		return parts[3]
+	}
+	return ""
+}

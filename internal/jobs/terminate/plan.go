@@ -6,11 +6,11 @@ import (
 	"maps"
 	"math"
 	"slices"
-	"time"
 
 	"github.com/stampmill/stampmill/internal/jobs"
 	"github.com/stampmill/stampmill/internal/jobs/launch/ordinals"
 	"github.com/stampmill/stampmill/internal/jobs/ledger"
+	"github.com/stampmill/stampmill/internal/jobs/preflight"
 )
 
 // Planned is what a termination would do, for programs.
@@ -25,11 +25,10 @@ type Planned struct {
 	Instances    []string     `json:"instances,omitempty"`
 	TargetGroups []string     `json:"targetGroups,omitempty"`
 	Calls        int          `json:"calls"`
-	Seconds      int          `json:"seconds"`
+	// Budgets are how EC2's buckets stand; Seconds is until the last call is granted.
+	Budgets []preflight.Planned `json:"budgets,omitempty"`
+	Seconds int                 `json:"seconds"`
 }
-
-// TerminateInstances' resource bucket at default limits (aws-facts "EC2 API throttling").
-const resourceBucket, resourceRefill = 1000, 20
 
 // shownServers is how many servers a plan tells one by one.
 const shownServers = 10
@@ -45,7 +44,10 @@ func (t *termination) Plan(ctx context.Context, before jobs.Foreseen) (jobs.Plan
 	case err != nil:
 		return plan, err
 	case !known && d.DependsOn == "":
-		return plan, jobs.Fatalf("find the fleet", t.spec.Fleet, "there is no such fleet", "see `stampmill fleet list`")
+		plan.Say("fleet", "%s: see the problem", t.spec.Fleet)
+		plan.Details = d
+		plan.Findings = append(plan.Findings, jobs.Finding{Field: []any{"fleet"}, Message: "there is no fleet " + t.spec.Fleet, Hint: "see `stampmill fleet list`"})
+		return plan, nil
 	case !known:
 		plan.Say("fleet", "%s, which is not there yet: %s makes it", t.spec.Fleet, d.DependsOn)
 		plan.Say("", "a termination does not wait for it: submit this document once that launch has ended")
@@ -65,8 +67,9 @@ func (t *termination) Plan(ctx context.Context, before jobs.Foreseen) (jobs.Plan
 	d.Left = d.Servers - d.Chosen.Len()
 	t.sayFleet(&plan, fleet, d)
 	t.sayChosen(&plan, servers, &d)
+	err = t.sayTime(ctx, &plan, &d)
 	plan.Details = d
-	return plan, nil
+	return plan, err
 }
 
 func (t *termination) sayFleet(plan *jobs.Plan, fleet ledger.Fleet, d Planned) {
@@ -106,13 +109,36 @@ func (t *termination) sayChosen(plan *jobs.Plan, servers []ledger.Server, d *Pla
 	}
 	n := len(d.Instances)
 	d.Calls = (n + terminateSize - 1) / terminateSize
-	d.Seconds = int(math.Ceil(float64(max(n-resourceBucket, 0)) / resourceRefill))
-	text := "at default limits no limit binds"
-	if d.Seconds > 0 {
-		text = fmt.Sprintf("TerminateInstances resources (%d + %d/s) bind: the last call is granted about %s after the first",
-			resourceBucket, resourceRefill, time.Duration(d.Seconds)*time.Second)
+	plan.Say("EC2 calls", "%d TerminateInstances", d.Calls)
+}
+
+// sayTime tells how the budget stands, and how long it makes the termination last.
+func (t *termination) sayTime(ctx context.Context, plan *jobs.Plan, d *Planned) error {
+	if d.Calls == 0 {
+		return nil
 	}
-	plan.Say("EC2 calls", "%d TerminateInstances; %s", d.Calls, text)
+	target := t.progress.Target
+	if target.Region == "" {
+		target.Region = t.Region
+	}
+	budgets := t.Budgets
+	if budgets == nil {
+		budgets = preflight.Full{}
+	}
+	all, findings, err := preflight.Reckon(ctx, budgets, target, jobs.ClassFor(t.priority),
+		[]preflight.Need{{Action: "TerminateInstances", Region: target.Region, Requests: float64(d.Calls), Resources: float64(len(d.Instances))}})
+	if err != nil {
+		return err
+	}
+	plan.Findings = append(plan.Findings, findings...)
+	d.Budgets, d.Seconds = all, int(math.Ceil(all[0].Seconds))
+	text := "no limit binds: all are terminated at once"
+	if d.Seconds > 0 {
+		text = fmt.Sprintf("the last call is granted about %s from now, if nobody else comes; %s binds", all[0].Wait(), all[0].Name())
+	}
+	plan.Say("budget now", "%s", all[0].Text())
+	plan.Say("time", "%s", text)
+	return nil
 }
 
 func orNone(text string) string {

@@ -17,6 +17,7 @@ import (
 	"github.com/stampmill/stampmill/internal/jobs/launch/ordinals"
 	"github.com/stampmill/stampmill/internal/jobs/ledger"
 	"github.com/stampmill/stampmill/internal/jobs/notify"
+	"github.com/stampmill/stampmill/internal/jobs/preflight"
 	"github.com/stampmill/stampmill/internal/jobs/spec"
 )
 
@@ -63,6 +64,10 @@ type Config struct {
 	TargetGroups func(jobs.Target) TargetGroups
 	Ledger       Ledger
 	Callback     notify.Callback
+	// Budgets tell how EC2's buckets stand, for a plan's times; nil: full ones, of AWS's own size.
+	Budgets preflight.Budgets
+	// Region is the worker's own, for fleets that name none.
+	Region string
 }
 
 // Kind is the kind Terminate.
@@ -86,7 +91,7 @@ func (k *Kind) Program(job *jobs.Job) (jobs.Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &termination{Config: k.config, spec: s}
+	t := &termination{Config: k.config, spec: s, priority: job.Priority}
 	if len(job.Data) > 0 {
 		if err := json.Unmarshal(job.Data, &t.progress); err != nil {
 			return nil, fmt.Errorf("the termination's progress: %w", err)
@@ -101,6 +106,7 @@ func (k *Kind) Program(job *jobs.Job) (jobs.Program, error) {
 type termination struct {
 	Config
 	spec     Spec
+	priority jobs.Priority
 	progress progress
 }
 
