@@ -37,7 +37,9 @@ func (s *schedule) fill(c *crew, place int) {
 	for number := 1; ; number++ {
 		name := fmt.Sprintf("%d.%d", place+1, number)
 		d := s.at("worker", name)
-		line := &rig.Line{Key: workerKey + name, Fate: func(call string, _ *http.Request) rig.Fate { return s.fate(name, call) }}
+		line := &rig.Line{Key: workerKey + name, Fate: func(call string, request *http.Request) rig.Fate {
+			return s.fate(name, call, identity(call, bodyOf(request)))
+		}}
 		if s.weather.skew > 0 {
 			skew := d.between(-s.weather.skew, s.weather.skew)
 			line.Clock = func() time.Time { return time.Now().Add(skew) }

@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -108,21 +109,21 @@ func idle(call string) bool {
 	return false
 }
 
-// next is the draw for the next call of the identity.
-func (s *schedule) next(who, call string) *draw {
+// next is the draw for the caller's next call of the identity.
+func (s *schedule) next(who, identity string) *draw {
 	s.mu.Lock()
-	key := who + " " + call
+	key := who + " " + identity
 	s.met[key]++
 	n := s.met[key]
 	s.mu.Unlock()
-	return s.at(who, call, fmt.Sprint(n))
+	return s.at(who, identity, strconv.Itoa(n))
 }
 
 func (s *schedule) storm() bool { return s.now() < stormy }
 
 // fate is what befalls a worker's call on its way.
-func (s *schedule) fate(worker, call string) rig.Fate {
-	d := s.next(worker, call)
+func (s *schedule) fate(worker, call, identity string) rig.Fate {
+	d := s.next(worker, identity)
 	if s.trace {
 		s.tell("%s calls %s", worker, call)
 	}
@@ -193,7 +194,7 @@ func (s *schedule) intercept(r *api.Request) localaws.Fault {
 	if !s.storm() || !strings.HasPrefix(r.AccessKey, workerKey) {
 		return localaws.Fault{}
 	}
-	d, w, who := s.next("endpoint "+r.AccessKey, call), s.weather, strings.TrimPrefix(r.AccessKey, workerKey)
+	d, w, who := s.next("endpoint "+r.AccessKey, identity(call, r.Body)), s.weather, strings.TrimPrefix(r.AccessKey, workerKey)
 	switch {
 	case d.chance(w.refused):
 		s.befell("worker %s is refused a connection for %s", who, call)

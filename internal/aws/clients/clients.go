@@ -50,7 +50,8 @@ type Config struct {
 	Endpoint string
 	// Credentials, if not nil, replace the environment's.
 	Credentials aws.CredentialsProvider
-	// Transport, if not nil, carries the requests: the embedded endpoint in process, for simulation.
+	// Transport, if not nil, carries the requests: the embedded endpoint in process, for simulation. Then nothing is taken
+	// from the environment.
 	Transport http.RoundTripper
 	// Timeout bounds a call; 0 is DefaultTimeout.
 	Timeout time.Duration
@@ -92,29 +93,12 @@ type Regional struct {
 
 // New reads the environment and the configuration. It calls nobody.
 func New(c Config) (*Clients, error) {
-	pooled := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
-		t.MaxIdleConns = 512
-		t.MaxIdleConnsPerHost = 128
-	})
-	// The SDK's own log speaks of what it tries next; what fails comes back as an error.
-	options := []func(*config.LoadOptions) error{config.WithHTTPClient(pooled), config.WithLogger(logging.Nop{})}
-	if c.Region != "" {
-		options = append(options, config.WithRegion(c.Region))
-	}
-	if c.Credentials != nil {
-		options = append(options, config.WithCredentialsProvider(c.Credentials))
-	}
-	base, err := config.LoadDefaultConfig(context.Background(), options...)
+	base, err := c.base()
 	if err != nil {
 		return nil, fmt.Errorf("AWS configuration: %w", err)
 	}
 	if base.Region == "" {
 		return nil, fmt.Errorf("AWS configuration: no region: set AWS_REGION, or region in ~/.aws/config")
-	}
-	if c.Transport != nil {
-		base.HTTPClient = &http.Client{Transport: c.Transport, CheckRedirect: func(*http.Request, []*http.Request) error {
-			return http.ErrUseLastResponse
-		}}
 	}
 	base.HTTPClient = memoryBodies{base.HTTPClient}
 	if c.Endpoint != "" {
@@ -137,6 +121,30 @@ func New(c Config) (*Clients, error) {
 		roles:    map[string]aws.CredentialsProvider{},
 		targets:  map[jobs.Target]*Regional{},
 	}, nil
+}
+
+// base is the SDK's configuration. A transport that is given leads to one endpoint, whose region and credentials are given
+// with it: what the environment says of others, certificates and profiles, is not read.
+func (c Config) base() (aws.Config, error) {
+	if c.Transport != nil {
+		carrier := &http.Client{Transport: c.Transport, CheckRedirect: func(*http.Request, []*http.Request) error {
+			return http.ErrUseLastResponse
+		}}
+		return aws.Config{Region: c.Region, Credentials: c.Credentials, HTTPClient: carrier, Logger: logging.Nop{}}, nil
+	}
+	pooled := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
+		t.MaxIdleConns = 512
+		t.MaxIdleConnsPerHost = 128
+	})
+	// The SDK's own log speaks of what it tries next; what fails comes back as an error.
+	options := []func(*config.LoadOptions) error{config.WithHTTPClient(pooled), config.WithLogger(logging.Nop{})}
+	if c.Region != "" {
+		options = append(options, config.WithRegion(c.Region))
+	}
+	if c.Credentials != nil {
+		options = append(options, config.WithCredentialsProvider(c.Credentials))
+	}
+	return config.LoadDefaultConfig(context.Background(), options...)
 }
 
 // Region is the worker's own region.
