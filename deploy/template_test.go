@@ -16,6 +16,7 @@ import (
 
 const (
 	templateFile = "cloudformation/stampmill.yaml"
+	forwardFile  = "cloudformation/forward.yaml"
 	prefix       = "acme"
 	account      = "111122223333"
 	region       = "eu-west-1"
@@ -36,7 +37,12 @@ type (
 // known, !GetAtt and !Ref of resources as the text itself, !If as its first case.
 func resources(t *testing.T) object {
 	t.Helper()
-	raw, err := os.ReadFile(templateFile)
+	return resourcesOf(t, templateFile)
+}
+
+func resourcesOf(t *testing.T, name string) object {
+	t.Helper()
+	raw, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +132,11 @@ func function(name string, value any) (any, error) {
 // ofType gives the properties of the resources of a type, in a fixed order.
 func ofType(t *testing.T, name string) []object {
 	t.Helper()
-	all := resources(t)
+	return typed(t, resources(t), name)
+}
+
+func typed(t *testing.T, all object, name string) []object {
+	t.Helper()
 	var found []object
 	for _, id := range slices.Sorted(maps.Keys(all)) {
 		if at[string](t, all[id], "Type") == name {

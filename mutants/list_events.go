@@ -5,6 +5,7 @@ func eventMutants() []mutant {
 	const (
 		siftFile, awaitFile = "internal/jobs/sift.go", "internal/jobs/await.go"
 		companyFile         = "internal/jobs/company.go"
+		forwardFile         = "internal/aws/setup/forward.go"
 		claims              = "TestAnEventClaimsOnlyTheFreeJobThatAwaitsIt"
 	)
 	return []mutant{
@@ -95,6 +96,27 @@ func eventMutants() []mutant {
 			breaks: "events of one region make polls rare in another that has no rules",
 			edits:  []edit{{"internal/jobs/trust.go", `strings.HasPrefix(other, place)`, `strings.HasPrefix(other, place[:0])`}},
 			tests:  in(jobsTests, "TestASortOfEventsIsTrustedAsTheOthersOfItsRegionUntilItIsKnown"),
+		},
+		{
+			name:   "forwarding-takes-all-back",
+			breaks: "7: taking forwarding back removes the rules by which another installation hears of its events",
+			edits: []edit{{forwardFile, `			others++
+			continue
+`, `			continue
+`}},
+			tests: in(rigTests, "TestTakingForwardingBackLeavesWhatOthersForwardByTheSameRules"),
+		},
+		{
+			name:   "forwarder-without-right",
+			breaks: "the role that forwards may not put events on the installation's bus",
+			edits:  []edit{{forwardFile, `"Resource": home.arn`, `"Resource": home.arn + "s"`}},
+			tests:  in(rigTests, "TestABakeHearsOfItsCopyInAnotherRegionWhereEventsAreForwarded"),
+		},
+		{
+			name:   "new-role-not-waited-for",
+			breaks: "setup fails since EventBridge does not know the role that it just made",
+			edits:  []edit{{forwardFile, `const roleTries = 15`, `const roleTries = 1`}},
+			tests:  in(rigTests, "TestForwardingWaitsForARoleThatEventBridgeDoesNotKnowYet"),
 		},
 		{
 			name:   "no-poll-behind-an-event",

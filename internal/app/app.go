@@ -3,14 +3,17 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
@@ -105,6 +108,23 @@ func (a *App) Installation(ctx context.Context) (setup.Installation, error) {
 	}
 	own := a.Clients.For(jobs.Target{})
 	return setup.Installation{Prefix: a.Common.Prefix, Bucket: a.Bucket, Region: own.Region, SQS: a.SQS(), DynamoDB: a.DynamoDB(), S3: own.S3, Events: own.Events}, nil
+}
+
+// Forwarding is how the regions' events come to the event bus; an empty bus is that of the installation, in this account.
+func (a *App) Forwarding(ctx context.Context, bus string, regions []string) (setup.Forwarding, error) {
+	own := a.Clients.For(jobs.Target{})
+	identity, err := own.STS.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	if err != nil {
+		return setup.Forwarding{}, fmt.Errorf("ask AWS who this is: %w", err)
+	}
+	account := aws.ToString(identity.Account)
+	if bus == "" {
+		_, rest, _ := strings.Cut(aws.ToString(identity.Arn), ":") // arn:PARTITION:…
+		partition, _, _ := strings.Cut(rest, ":")
+		bus = setup.HomeBus(cmp.Or(partition, "aws"), own.Region, account)
+	}
+	return setup.Forwarding{Prefix: a.Common.Prefix, Bus: bus, Account: account, Regions: regions, IAM: own.IAM,
+		Events: func(region string) *eventbridge.Client { return a.Clients.For(jobs.Target{Region: region}).Events }}, nil
 }
 
 // DynamoDB is the client of the jobs table. Its own retries are harmless: every write is conditional and sets absolute values.

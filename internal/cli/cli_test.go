@@ -247,3 +247,47 @@ func decode(t *testing.T, text string, into any) {
 		t.Fatalf("%v in\n%s", err, text)
 	}
 }
+
+func TestSetupForwardsOtherRegionsEventsAndTakesThatBack(t *testing.T) {
+	installed(t, 0, func(t *testing.T, s *shell) {
+		flags := []string{"setup", "--event-regions", "us-east-1,eu-central-1", "--event-accounts", "222222222222"}
+		wants(t, s.must(0, flags...), "stampmill-forward-us-east-1", "us-east-1/stampmill-forward-images", "eu-central-1/stampmill-forward-commands",
+			"stampmill-222222222222", "made")
+		back := s.must(0, append(flags, "--stop-forwarding")...)
+		wants(t, back, "stampmill-forward-us-east-1", "stampmill-222222222222", "removed")
+		if strings.Contains(back, "queue") {
+			t.Errorf("it touched more than the forwarding: %s", back)
+		}
+		if again := s.must(0, append(flags, "--stop-forwarding")...); strings.Contains(again, "removed") {
+			t.Errorf("removed twice: %s", again)
+		}
+		only := s.must(0, "setup", "--event-regions", "eu-west-1", "--forward-to", "arn:aws:events:us-west-2:222222222222:event-bus/default")
+		wants(t, only, "eu-west-1/stampmill-forward-images")
+		if strings.Contains(only, "queue") || strings.Contains(only, "table") {
+			t.Errorf("it made an installation: %s", only)
+		}
+	})
+}
+
+func TestSetupRefusesForwardingThatCannotBe(t *testing.T) {
+	installed(t, 0, func(t *testing.T, s *shell) {
+		for _, c := range []struct {
+			args []string
+			code int
+			word string
+		}{
+			{[]string{"--event-regions", "Frankfurt"}, cli.ExitUsage, "--event-regions"},
+			{[]string{"--event-regions", "eu-west-1"}, cli.ExitFailure, "other regions only"},
+			{[]string{"--event-accounts", "me"}, cli.ExitFailure, "twelve digits"},
+			{[]string{"--forward-to", "arn:aws:events:us-west-2:222222222222:event-bus/default"}, cli.ExitUsage, "--event-regions"},
+			{[]string{"--event-regions", "us-east-1", "--forward-to", "default"}, cli.ExitFailure, "arn:aws:events:REGION"},
+			{[]string{"--no-events", "--event-regions", "us-east-1"}, cli.ExitUsage, "--no-events"},
+			{[]string{"--stop-forwarding"}, cli.ExitUsage, "--event-regions"},
+		} {
+			a := s.run(append([]string{"setup"}, c.args...)...)
+			if a.code != c.code || !strings.Contains(a.err, c.word) {
+				t.Errorf("%v: %+v, want %q", c.args, a, c.word)
+			}
+		}
+	})
+}

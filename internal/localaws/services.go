@@ -26,15 +26,15 @@ func (s *Server) newServices() ([]api.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.events, err = eventbridge.New(s.env, queues, s.config.LoseEvent); err != nil {
+	identities, err := iam.New(s.env)
+	if err != nil {
+		return nil, err
+	}
+	if s.events, err = eventbridge.New(s.env, queues, identities, s.config.LoseEvent); err != nil {
 		return nil, err
 	}
 	s.env.Emit = s.events.Emit
 	tables, err := dynamodb.New(s.env)
-	if err != nil {
-		return nil, err
-	}
-	identities, err := iam.New(s.env)
 	if err != nil {
 		return nil, err
 	}

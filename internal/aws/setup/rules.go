@@ -74,29 +74,39 @@ func (in Installation) makeRules(ctx context.Context, arns map[string]string) er
 }
 
 func (in Installation) makeRule(ctx context.Context, rule Rule, queueARN string) error {
-	_, err := in.Events.DescribeRule(ctx, &eventbridge.DescribeRuleInput{Name: &rule.Name})
-	missing, isMissing := errors.AsType[*events.ResourceNotFoundException](err)
-	if err != nil && !isMissing {
+	made, err := putRule(ctx, in.Events, rule)
+	if err != nil {
 		return err
+	}
+	if err := putTarget(ctx, in.Events, rule.Name, events.Target{Id: aws.String(RuleTarget), Arn: &queueARN}); err != nil {
+		return err
+	}
+	in.Tell("rule", rule.Name, made)
+	return nil
+}
+
+// putRule makes the rule, or sets it right.
+func putRule(ctx context.Context, client *eventbridge.Client, rule Rule) (made bool, err error) {
+	_, err = client.DescribeRule(ctx, &eventbridge.DescribeRuleInput{Name: &rule.Name})
+	_, made = errors.AsType[*events.ResourceNotFoundException](err)
+	if err != nil && !made {
+		return false, err
 	}
 	pattern, err := json.Marshal(rule.Pattern)
 	if err != nil {
-		return err
+		return false, err
 	}
-	if _, err := in.Events.PutRule(ctx, &eventbridge.PutRuleInput{Name: &rule.Name, Description: &rule.Description,
-		EventPattern: aws.String(string(pattern)), State: events.RuleStateEnabled}); err != nil {
-		return err
-	}
-	put, err := in.Events.PutTargets(ctx, &eventbridge.PutTargetsInput{Rule: &rule.Name,
-		Targets: []events.Target{{Id: aws.String(RuleTarget), Arn: &queueARN}}})
-	if err != nil {
-		return err
-	}
-	if put.FailedEntryCount > 0 && len(put.FailedEntries) > 0 {
+	_, err = client.PutRule(ctx, &eventbridge.PutRuleInput{Name: &rule.Name, Description: &rule.Description,
+		EventPattern: aws.String(string(pattern)), State: events.RuleStateEnabled})
+	return made, err
+}
+
+func putTarget(ctx context.Context, client *eventbridge.Client, rule string, target events.Target) error {
+	put, err := client.PutTargets(ctx, &eventbridge.PutTargetsInput{Rule: &rule, Targets: []events.Target{target}})
+	if err == nil && put.FailedEntryCount > 0 && len(put.FailedEntries) > 0 {
 		return fmt.Errorf("%s: %s", aws.ToString(put.FailedEntries[0].ErrorCode), aws.ToString(put.FailedEntries[0].ErrorMessage))
 	}
-	in.Tell("rule", rule.Name, missing != nil)
-	return nil
+	return err
 }
 
 // admitRules sets our statement in the queue's policy, and leaves others as they are.

@@ -42,7 +42,7 @@ func (s *Service) carry(account, region string, event map[string]any, body strin
 			switch {
 			case part[2] == "sqs" && (r.Trusted || admits(s.queues.Policy(part[4], part[3], part[5]), t.ARN, r.arn())):
 				s.queues.Send(part[4], part[3], part[5], body)
-			case part[2] == "events" && own:
+			case part[2] == "events" && own && s.admitsFrom(r.Account, part[4], part[3]) && s.roles.May(t.Role, "events:PutEvents", t.ARN):
 				s.carry(part[4], part[3], event, body, false)
 			}
 		}

@@ -1,8 +1,9 @@
 // Package eventbridge is the embedded endpoint's EventBridge: the default bus of each account and region, its rules, and
 // their targets. What the other services tell of goes to each target whose rule's pattern fits.
 //
-// Targets are queues and the default buses of other regions of the account. A queue takes what its policy lets EventBridge
-// send: one without it gets nothing, and nobody is told, as at AWS.
+// Targets are queues of the region, and the default buses of other regions and accounts. A queue takes what its policy lets
+// EventBridge send. A bus takes what comes by a role that trusts EventBridge and may put events on it, and from another
+// account what a permission of the bus admits besides. What is refused is lost, and nobody is told, as at AWS.
 package eventbridge
 
 import (
@@ -22,23 +23,36 @@ type Queues interface {
 	Policy(account, region, name string) string
 }
 
+// Roles is what the bus asks of IAM.
+type Roles interface {
+	Assumable(role, service string) bool
+	May(role, action, resource string) bool
+}
+
 // Service is EventBridge.
 type Service struct {
 	env    *api.Env
 	queues Queues
+	roles  Roles
 	lose   func(api.Event) bool
 
 	mu    sync.Mutex
 	rules *state.Table[rule] // by account/region/name
+	// permissions are the accounts that may put events on a bus, by account/region and the statement's id.
+	permissions *state.Table[map[string]string]
 }
 
 // New reads the rules. Events for which lose is true are lost; it may be nil.
-func New(env *api.Env, queues Queues, lose func(api.Event) bool) (*Service, error) {
+func New(env *api.Env, queues Queues, roles Roles, lose func(api.Event) bool) (*Service, error) {
 	rules, err := state.NewTable[rule](env.Store, "eventbridge.rules")
 	if err != nil {
 		return nil, err
 	}
-	return &Service{env: env, queues: queues, lose: lose, rules: rules}, nil
+	permissions, err := state.NewTable[map[string]string](env.Store, "eventbridge.permissions")
+	if err != nil {
+		return nil, err
+	}
+	return &Service{env: env, queues: queues, roles: roles, lose: lose, rules: rules, permissions: permissions}, nil
 }
 
 // Name is the signing name.
@@ -55,6 +69,7 @@ func (s *Service) ServeAWS(w http.ResponseWriter, r *api.Request) {
 	calls := map[string]func(*api.Request) (any, error){
 		"PutRule": s.putRule, "DescribeRule": s.describeRule, "DeleteRule": s.deleteRule,
 		"PutTargets": s.putTargets, "ListTargetsByRule": s.listTargets, "RemoveTargets": s.removeTargets,
+		"PutPermission": s.putPermission, "RemovePermission": s.removePermission, "DescribeEventBus": s.describeBus,
 	}
 	call, ok := calls[r.Action]
 	if !ok {
@@ -84,6 +99,8 @@ type rule struct {
 type target struct {
 	ID  string `json:"Id"`
 	ARN string `json:"Arn"`
+	// Role is whom EventBridge acts as; queues need none.
+	Role string `json:"RoleArn,omitempty"`
 }
 
 func (r *rule) arn() string {

@@ -18,10 +18,7 @@ type failures struct {
 func (s *Service) putTargets(r *api.Request) (any, error) {
 	var in struct {
 		Rule, EventBusName string
-		Targets            []struct {
-			target
-			RoleArn string
-		}
+		Targets            []target
 	}
 	if err := api.DecodeJSON(r.Body, &in); err != nil {
 		return nil, err
@@ -32,15 +29,19 @@ func (s *Service) putTargets(r *api.Request) (any, error) {
 	}
 	targets := slices.Clone(found.Targets)
 	for _, t := range in.Targets {
-		queue, bus := strings.HasPrefix(t.ARN, "arn:aws:sqs:"+r.Region+":"), strings.HasPrefix(t.ARN, "arn:aws:events:")
+		queue := strings.HasPrefix(t.ARN, "arn:aws:sqs:"+r.Region+":")
+		bus := strings.HasPrefix(t.ARN, "arn:aws:events:") && strings.HasSuffix(t.ARN, ":event-bus/default") && t.ARN != busARN(r.Account, r.Region)
 		if t.ID == "" || (!queue && !bus) || len(strings.Split(t.ARN, ":")) != 6 {
-			return nil, api.Errorf("ValidationException", "Parameter %s is not valid. Reason: expected a queue of %s or an event bus, with an Id.", t.ARN, r.Region)
+			return nil, api.Errorf("ValidationException", "Parameter %s is not valid. Reason: expected a queue of %s or another default event bus, with an Id.", t.ARN, r.Region)
 		}
-		if bus && t.RoleArn == "" {
+		switch {
+		case bus && t.Role == "":
 			return nil, api.Errorf("ValidationException", "RoleArn is required for target %s.", t.ARN)
+		case bus && !strings.HasPrefix(t.Role, "arn:aws:iam::"+r.Account+":role/"), bus && !s.roles.Assumable(t.Role, "events.amazonaws.com"):
+			return nil, api.Errorf("ValidationException", "Provided role '%s' cannot be assumed by principal 'events.amazonaws.com'.", t.Role)
 		}
 		targets = slices.DeleteFunc(targets, func(old target) bool { return old.ID == t.ID })
-		targets = append(targets, t.target)
+		targets = append(targets, t)
 	}
 	if len(targets) > maxTargets {
 		return nil, api.Errorf("LimitExceededException", "The requested resource exceeds the maximum number allowed.")

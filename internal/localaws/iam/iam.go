@@ -1,13 +1,16 @@
-// Package iam is the embedded endpoint's IAM: instance profiles, to be looked up. Every one that is asked for is there, as every
-// role can be assumed, until POST /_localaws/instance-profiles says which ones are; EC2 then launches with no other.
+// Package iam is the embedded endpoint's IAM: instance profiles, to be looked up, and roles that services act as. Every profile
+// that is asked for is there, as every role can be assumed, until POST /_localaws/instance-profiles says which ones are; EC2 then
+// launches with no other. EventBridge acts only as a role that was made, that trusts it, and that may.
 package iam
 
 import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -22,6 +25,7 @@ var protocol = api.QueryProtocol{Namespace: "https://iam.amazonaws.com/doc/2010-
 type Service struct {
 	mu    sync.Mutex
 	known *state.Table[map[string]profile] // by account: the profiles by name, if it was said which there are
+	roles *state.Table[role]               // by account/name
 }
 
 // profile is an instance profile that was said to be there.
@@ -36,7 +40,11 @@ func New(env *api.Env) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Service{known: known}, nil
+	roles, err := state.NewTable[role](env.Store, "iam.roles")
+	if err != nil {
+		return nil, err
+	}
+	return &Service{known: known, roles: roles}, nil
 }
 
 // Name is the signing name.
@@ -50,14 +58,19 @@ func (s *Service) Close() {}
 
 // ServeAWS answers one call.
 func (s *Service) ServeAWS(w http.ResponseWriter, r *api.Request) {
-	var result any
-	var err error
-	switch r.Action {
-	case "GetInstanceProfile":
-		result, err = s.get(r)
-	default:
-		err = api.Errorf("InvalidAction", "Could not find operation %s: this endpoint's IAM serves GetInstanceProfile", r.Action)
+	calls := map[string]func(*api.Request) (any, error){
+		"GetInstanceProfile": s.get, "CreateRole": s.createRole, "GetRole": s.getRole, "DeleteRole": s.deleteRole,
+		"PutRolePolicy": s.putRolePolicy, "ListRolePolicies": s.listRolePolicies, "DeleteRolePolicy": s.deleteRolePolicy,
 	}
+	call, ok := calls[r.Action]
+	if !ok {
+		protocol.WriteError(w, r, api.Errorf("InvalidAction", "Could not find operation %s: this endpoint's IAM serves %s", r.Action,
+			strings.Join(slices.Sorted(maps.Keys(calls)), ", ")))
+		return
+	}
+	s.mu.Lock()
+	result, err := call(r)
+	s.mu.Unlock()
 	if err != nil {
 		protocol.WriteError(w, r, err)
 		return
@@ -84,6 +97,10 @@ func (s *Service) ProfileARN(account, nameOrARN string) (arn string, exists bool
 func (s *Service) find(account, name string) (profile, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.findLocked(account, name)
+}
+
+func (s *Service) findLocked(account, name string) (profile, bool) {
 	names, said := s.known.Get(account)
 	if !said {
 		return profile{Path: "/", Role: name}, true
@@ -114,7 +131,7 @@ func (s *Service) get(r *api.Request) (any, error) {
 	if !profileName.MatchString(in.Name) {
 		return nil, api.Errorf("ValidationError", "The specified value for instanceProfileName is invalid. It must contain only alphanumeric characters and/or the following: +=,.@_-")
 	}
-	p, exists := s.find(r.Account, in.Name)
+	p, exists := s.findLocked(r.Account, in.Name)
 	if !exists {
 		return nil, &api.Error{Code: "NoSuchEntity", Status: http.StatusNotFound, Message: "Instance Profile " + in.Name + " cannot be found."}
 	}
