@@ -17,6 +17,7 @@ var input = regexp.MustCompile(`&(dynamodb|ec2|elasticloadbalancingv2|eventbridg
 // actionsOf are the IAM actions of calls that are not named as their action is.
 var actionsOf = map[string][]string{
 	"dynamodb:TransactWriteItems":        {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:ConditionCheckItem"},
+	"dynamodb:BatchExecuteStatement":     {"dynamodb:PartiQLInsert", "dynamodb:PartiQLUpdate"},
 	"s3:ListObjectsV2":                   {"s3:ListBucket"},
 	"s3:HeadObject":                      {"s3:GetObject"},
 	"s3:HeadBucket":                      {"s3:ListBucket"},
@@ -31,9 +32,10 @@ var actionsOf = map[string][]string{
 	"eventbridge:ListTargetsByRule":      {"events:ListTargetsByRule"},
 }
 
-// implied are actions that no call names: tags on create, roles that launches pass, roles that the SDK assumes, and what EC2
-// does with keys in the worker's name.
+// implied are actions that no call names: tags on create, roles that launches pass, roles that the SDK assumes, what EC2
+// does with keys in the worker's name, and the statements of a batch.
 var implied = []string{
+	"dynamodb:PartiQLInsert", "dynamodb:PartiQLUpdate",
 	"ec2:CreateTags", "iam:PassRole", "sts:AssumeRole", "kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey",
 	"kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncryptFrom", "kms:ReEncryptTo",
 }

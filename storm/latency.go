@@ -16,7 +16,7 @@ var latency = []struct {
 	{"ec2", []string{"CreateImage", "CopyImage"}, "100ms", "700ms"},
 	{"ec2", []string{"TerminateInstances", "DeregisterImage"}, "50ms", "400ms"},
 	{"ssm", []string{"SendCommand", "PutParameter"}, "20ms", "300ms"},
-	{"dynamodb", []string{"PutItem", "UpdateItem", "TransactWriteItems"}, "5ms", "25ms"},
+	{"dynamodb", []string{"PutItem", "UpdateItem", "BatchExecuteStatement", "TransactWriteItems"}, "5ms", "25ms"},
 	{"sqs", []string{"SendMessageBatch", "DeleteMessageBatch"}, "5ms", "25ms"},
 }
 

@@ -156,14 +156,14 @@ func (s *schedule) inspect(r *api.Request, call string) {
 			}
 		}
 	}
-	if r.Service == "dynamodb" && bytes.Contains(r.Body, []byte(`-ledger"`)) {
+	if r.Service == "dynamodb" && (bytes.Contains(r.Body, []byte(`-ledger"`)) || bytes.Contains(r.Body, []byte(`-ledger\"`))) {
 		s.inspectWrite(r, call)
 	}
 }
 
 func (s *schedule) inspectWrite(r *api.Request, call string) {
 	switch r.Action {
-	case "PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem":
+	case "PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "BatchExecuteStatement":
 		if r.Action == "DeleteItem" && bytes.Contains(r.Body, []byte(`"kept"`)) {
 			return // that a builder was kept is forgotten once the builder is gone, whoever removed it
 		}
