@@ -53,3 +53,18 @@ func BenchmarkParseCondition(b *testing.B) {
 		}
 	}
 }
+
+func BenchmarkBatchExecuteStatement(b *testing.B) {
+	s := tab(b)
+	const text = `UPDATE \"tab\" SET b=? SET seq=? REMOVE lease WHERE pk=? AND sk=? AND fence=? AND seq=? AND cancel IS MISSING`
+	var statements []string
+	for i := range 25 {
+		must(b, s, "PutItem", fmt.Sprintf(`{"TableName":"tab","Item":{"pk":{"S":"job-%d"},"sk":{"N":"0"},"fence":{"N":"7"},"seq":{"N":"1"}}}`, i))
+		statements = append(statements, fmt.Sprintf(`{"Statement":"%s","Parameters":[{"B":"AQIDBAUGBwg="},{"N":"1"},{"S":"job-%d"},{"N":"0"},{"N":"7"},{"N":"1"}]}`, text, i))
+	}
+	body := batchOf(statements...)
+	b.ReportAllocs()
+	for b.Loop() {
+		must(b, s, "BatchExecuteStatement", body)
+	}
+}

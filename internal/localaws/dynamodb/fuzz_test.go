@@ -97,3 +97,34 @@ func FuzzItemBodies(f *testing.F) {
 		}
 	})
 }
+
+// Whatever a statement says, it is refused in words or bound, and a bound one leaves the old item as it is.
+func FuzzStatements(f *testing.F) {
+	seedWith(f, `INSERT INTO "tab" VALUE {'pk': ?, 'sk': 1, 'b': 'it\'\'s', 'n': null}`, `UPDATE "tab" SET b=? SET l[0].q=n - 1, "a.b" = TRUE REMOVE m.a WHERE pk=? AND (n <> ? OR NOT c IS MISSING) -- x`,
+		`update tab set x='a`, `UPDATE tab SET a=? /* x`, `INSERT INTO tab VALUE {`, `UPDATE "a"."b"`, `SELECT pk FROM tab`, strings.Repeat("UPDATE tab SET x=1 WHERE NOT (", 200))
+	f.Fuzz(func(t *testing.T, text string) {
+		parsed, err := parseStatement(text)
+		if err != nil {
+			if err.Error() == "" {
+				t.Error("an error without words")
+			}
+			return
+		}
+		in := &input{}
+		for i := range parsed.parameters {
+			in.parameters = append(in.parameters, []Value{NumberOf(1), String("x"), StringSet{"a"}, List{String("x")}}[i%4])
+		}
+		e := &execution{write: write{in: in}}
+		if e.bind(parsed) != nil || e.insert {
+			return
+		}
+		item, before := fuzzItem(t), fuzzItem(t)
+		e.condition.holds(item)
+		if _, err := apply(e.actions, item); err != nil && asValidation(err) == nil {
+			t.Errorf("%q: %v is no validation error", text, err)
+		}
+		if !equal(item, before) {
+			t.Errorf("%q changed the old item", text)
+		}
+	})
+}
