@@ -1,6 +1,7 @@
 package dynamodb
 
 import (
+	"bytes"
 	"encoding/json"
 	"strconv"
 )
@@ -10,6 +11,9 @@ import (
 type reader struct {
 	data []byte
 	at   int
+	// raw and text are the last string with escapes and what it says: a batch repeats its statement's text.
+	raw  []byte
+	text string
 }
 
 func (r *reader) fail(expected string) error {
@@ -145,12 +149,16 @@ func (r *reader) escaped(start, i int) (string, error) {
 	if i >= len(r.data) {
 		return "", r.fail("the string's end")
 	}
-	var s string
-	if err := json.Unmarshal(r.data[start-1:i+1], &s); err != nil {
-		return "", r.fail("a string with valid escapes")
+	raw := r.data[start-1 : i+1]
+	if !bytes.Equal(raw, r.raw) {
+		var s string
+		if err := json.Unmarshal(raw, &s); err != nil {
+			return "", r.fail("a string with valid escapes")
+		}
+		r.raw, r.text = raw, s
 	}
 	r.at = i + 1
-	return s, nil
+	return r.text, nil
 }
 
 func (r *reader) boolean() (bool, error) {
