@@ -60,11 +60,15 @@ as on the workers.`,
 			if waiters < 0 {
 				return exitf(ExitUsage, "--jobs is %d; expected 0 or more", waiters)
 			}
+			limits, err := workersLimits()
+			if err != nil {
+				return err
+			}
 			a, err := c.open(cmd.Context())
 			if err != nil {
 				return err
 			}
-			return c.listBudgets(cmd.Context(), a, waiters)
+			return c.listBudgets(cmd.Context(), a, limits, waiters)
 		},
 	}
 	list.Flags().IntVar(&waiters, "jobs", 10, "how many of the jobs that wait are shown for each budget")
@@ -72,11 +76,7 @@ as on the workers.`,
 	return cmd
 }
 
-func (c *command) listBudgets(ctx context.Context, a *app.App, waiters int) error {
-	limits, err := workersLimits()
-	if err != nil {
-		return err
-	}
+func (c *command) listBudgets(ctx context.Context, a *app.App, limits budget.Limits, waiters int) error {
 	all := budgets.New(budgets.Config{API: a.DynamoDB(), Table: setup.JobsTable(a.Common.Prefix), Limits: limits})
 	entries, unread := all.List(ctx)
 	if unread != nil && entries == nil {
@@ -84,6 +84,7 @@ func (c *command) listBudgets(ctx context.Context, a *app.App, waiters int) erro
 	}
 	waiting := map[string][]waiterView{}
 	if slices.ContainsFunc(entries, func(e budgets.Entry) bool { return waits(e.State) > 0 }) {
+		var err error
 		if waiting, err = c.waiters(ctx, a); err != nil {
 			return err
 		}

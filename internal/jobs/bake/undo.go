@@ -161,7 +161,7 @@ func (b *program) undoImages(ctx context.Context, turn *jobs.Turn) (jobs.Move, e
 	}
 	return jobs.Unmake(ctx, turn, "the images", func(ctx context.Context) (bool, error) {
 		gone := true
-		for _, region := range append([]string{b.region}, sortedKeys(b.spec.CopyTo)...) {
+		for _, region := range b.undoneRegions() {
 			clean, err := b.undoImagesIn(ctx, turn, region)
 			if err != nil {
 				return false, err
@@ -170,6 +170,15 @@ func (b *program) undoImages(ctx context.Context, turn *jobs.Turn) (jobs.Move, e
 		}
 		return gone, nil
 	})
+}
+
+// undoneRegions are where this run may have AMIs. Copies are begun of an image whose id is saved, so that a region which the
+// account has not enabled holds no bake up that never had one.
+func (b *program) undoneRegions() []string {
+	if b.progress.Image.ID == "" {
+		return []string{b.region}
+	}
+	return b.publishedRegions()
 }
 
 func (b *program) undoImagesIn(ctx context.Context, turn *jobs.Turn, region string) (bool, error) {
