@@ -65,9 +65,23 @@ func budgetMutants() []mutant {
 			tests:  in(bucketTests, "TestAThrottleSlowsAllOnceAndIsForgotten"),
 		},
 		{
+			name:   "stray-throttle-made-room-for",
+			breaks: "who takes servers once slows a launch for two hours",
+			edits:  []edit{{learnFile, `return granted >= proven*r.Refill*since.Seconds()`, `return granted >= 2*r.Refill*since.Seconds()`}},
+			tests:  in(bucketTests, "TestALaunchThatRanAtTheWholeRateIsSlowedForMinutesByAStrayRefusal"),
+		},
+		{
+			name:   "every-throttle-a-stray-one",
+			breaks: "a launch beside somebody else is refused again and again",
+			edits: []edit{{learnFile, `	if t.Known.IsZero() || since < provenFor {
+		return false`, `	if t.Known.IsZero() || since < 1e6*provenFor {
+		return true`}},
+			tests: in(bucketTests, "TestWhoTakesOfTheBucketAllTheTimeIsNoStray"),
+		},
+		{
 			name:   "bucket-fills-without-end",
 			breaks: "after a quiet night more is granted than EC2's bucket holds",
-			edits:  []edit{{bucketFile, `	t.Level = min(hand(&t.Lines, t.Level+t.come(r, from, to)), r.Size)`, `	t.Level = hand(&t.Lines, t.Level+t.come(r, from, to))`}},
+			edits:  []edit{{bucketFile, `		t.Level, t.Known = r.Size, to`, `		t.Known = to`}},
 			tests:  in(bucketTests, "TestNobodyWhoWaitsForHisTurnIsRefusedByEC2"),
 		},
 		{

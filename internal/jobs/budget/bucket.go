@@ -36,6 +36,10 @@ type Tokens struct {
 	// Factor is what a throttle left of the rate at Learned; from then on it recovers. 0 is 1.
 	Factor  float64   `json:"f,omitempty"`
 	Learned time.Time `json:"lt,omitzero"`
+	// Stray: that throttle was one of its kind, and the rate recovers soon.
+	Stray bool `json:"fs,omitempty"`
+	// Known is when it was last known how many tokens EC2 had: the bucket was full by our count, or a throttle told.
+	Known time.Time `json:"kn,omitzero"`
 }
 
 // Ask is what a call takes.
@@ -54,9 +58,9 @@ type Place struct {
 
 // New is a full bucket.
 func New(limit Limit, now time.Time) Bucket {
-	b := Bucket{At: now, Requests: Tokens{Level: limit.Requests.Size}}
+	b := Bucket{At: now, Requests: Tokens{Level: limit.Requests.Size, Known: now}}
 	if limit.Resources != (Rate{}) {
-		b.Resources = &Tokens{Level: limit.Resources.Size}
+		b.Resources = &Tokens{Level: limit.Resources.Size, Known: now}
 	}
 	return b
 }
@@ -121,7 +125,10 @@ func (b *Bucket) Advance(limit Limit, now time.Time) {
 }
 
 func (t *Tokens) advance(r Rate, from, to time.Time) {
-	t.Level = min(hand(&t.Lines, t.Level+t.come(r, from, to)), r.Size)
+	t.Level = hand(&t.Lines, t.Level+t.come(r, from, to))
+	if t.Level >= r.Size {
+		t.Level, t.Known = r.Size, to
+	}
 }
 
 // Take gives the ask its place, and says when it is served; not after now means that it is.
