@@ -87,7 +87,7 @@ func bakeMutants() []mutant {
 		{
 			name:   "undo-forgets-other-regions",
 			breaks: "3: copies, and their snapshots, are left in the other regions",
-			edits:  []edit{{bakeUndoFile, `append([]string{b.region}, sortedKeys(b.spec.CopyTo)...)`, `append([]string{b.region}, sortedKeys(b.spec.CopyTo)[:0]...)`}},
+			edits:  []edit{{bakeUndoFile, `return b.publishedRegions()`, `return []string{b.region}`}},
 			tests:  in(bakeTests, "TestACancelBeforePublishUndoesEverythingAndOneAfterItNothing"),
 		},
 		{
