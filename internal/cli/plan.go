@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -126,8 +127,15 @@ func planOne(ctx context.Context, kinds jobs.Kinds, d spec.Document, before jobs
 				p.Problems = append(p.Problems, problem)
 			}
 		}
+		slices.SortStableFunc(p.Problems, byPlace)
+		slices.SortStableFunc(p.Warnings, byPlace)
 	}
 	return p, nil
+}
+
+// byPlace puts problems into the file's order.
+func byPlace(a, b spec.Problem) int {
+	return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 }
 
 func planTable(w io.Writer, plans []planView) {

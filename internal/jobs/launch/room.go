@@ -77,8 +77,8 @@ func (l *launch) lookQuotas(ctx context.Context, s *survey) error {
 	for _, q := range s.quotas {
 		room += q.room()
 		each = append(each, q.String())
-		raise = append(raise, fmt.Sprintf("aws service-quotas request-service-quota-increase --service-code ec2 --quota-code %s --desired-value %d",
-			q.Code, q.Used+s.need*q.Each))
+		raise = append(raise, fmt.Sprintf("aws service-quotas request-service-quota-increase --region %s --service-code ec2 --quota-code %s --desired-value %d",
+			l.region(), q.Code, q.Used+s.need*q.Each))
 	}
 	of := "vCPU quotas: " + strings.Join(each, "; ")
 	if !whole {
