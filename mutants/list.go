@@ -6,7 +6,8 @@ import "slices"
 func all() []mutant {
 	return slices.Concat(protocolMutants(), deliveryMutants(), workerMutants(), familyMutants(), storeMutants(), ledgerMutants(),
 		identityMutants(), bakeMutants(), imageMutants(), launchMutants(), terminateMutants(), errorMutants(), adapterMutants(),
-		upkeepMutants(), guestMutants(), budgetMutants(), eventMutants(), capacityMutants())
+		upkeepMutants(), guestMutants(), budgetMutants(), eventMutants(), capacityMutants(), lookMutants(),
+		learningMutants())
 }
 
 // in is tests of one package.

@@ -27,5 +27,18 @@ func capacityMutants() []mutant {
 			edits:  []edit{{rulesFile, `		times = r.Times + 1`, `		times = 1`}},
 			tests:  in(memoryTests, "TestARefusalHoldsForAllWorkersAndGrowsFromOneMinuteToTen"),
 		},
+		{
+			name:   "refused-pool-tried-by-all",
+			breaks: "when a refusal's time is over all jobs of all workers ask the pool at once",
+			edits:  []edit{{ladderFile, `	return won, lookAgain, err`, `	return won || err == nil, lookAgain, err`}},
+			tests:  in(rigTests, "TestOneOfManyWorkersTriesARefusedPoolAgain"),
+		},
+		{
+			name:   "two-win-a-trial",
+			breaks: "whoever asks the table wins the try of a refused pool, as often as somebody asks",
+			edits: []edit{{"internal/aws/capacity/capacity.go", `"#until <= :now AND (attribute_not_exists(trial) OR trial <= :now OR trier = :job)"`,
+				`"#until <= :now AND (attribute_not_exists(trial) OR trial <= :now OR trial > :now OR trier = :job)"`}},
+			tests: in(rigTests, "TestOneOfManyWorkersTriesARefusedPoolAgain"),
+		},
 	}
 }
