@@ -90,22 +90,11 @@ func (s *Service) Summary() any {
 
 // ServeAWS answers one call.
 func (s *Service) ServeAWS(w http.ResponseWriter, r *api.Request) {
-	calls := map[string]func(*api.Request) (any, error){
+	api.Actions{Service: "load balancing", Protocol: protocol, Of: map[string]func(*api.Request) (any, error){
 		"CreateTargetGroup": s.createTargetGroup, "DescribeTargetGroups": s.describeTargetGroups, "DeleteTargetGroup": s.deleteTargetGroup,
 		"RegisterTargets": s.registerTargets, "DeregisterTargets": s.deregisterTargets, "DescribeTargetHealth": s.describeTargetHealth,
 		"ModifyTargetGroupAttributes": s.modifyAttributes, "DescribeTargetGroupAttributes": s.describeAttributes,
-	}
-	call, ok := calls[r.Action]
-	if !ok {
-		protocol.WriteError(w, r, api.Errorf("InvalidAction", "this endpoint's load balancing does not serve %s", r.Action))
-		return
-	}
-	result, err := call(r)
-	if err != nil {
-		protocol.WriteError(w, r, err)
-		return
-	}
-	protocol.Write(w, r, result)
+	}}.Serve(w, r)
 }
 
 // find is the target group with that ARN, of the caller's account and region. The lock is held.

@@ -66,24 +66,11 @@ func (s *Service) Close() {}
 
 // ServeAWS answers one call.
 func (s *Service) ServeAWS(w http.ResponseWriter, r *api.Request) {
-	calls := map[string]func(*api.Request) (any, error){
+	api.Actions{Service: "EventBridge", Protocol: protocol, Lock: &s.mu, Of: map[string]func(*api.Request) (any, error){
 		"PutRule": s.putRule, "DescribeRule": s.describeRule, "DeleteRule": s.deleteRule,
 		"PutTargets": s.putTargets, "ListTargetsByRule": s.listTargets, "RemoveTargets": s.removeTargets,
 		"PutPermission": s.putPermission, "RemovePermission": s.removePermission, "DescribeEventBus": s.describeBus,
-	}
-	call, ok := calls[r.Action]
-	if !ok {
-		protocol.WriteError(w, r, api.Errorf("UnknownOperationException", "this endpoint's EventBridge does not serve %s", r.Action))
-		return
-	}
-	s.mu.Lock()
-	result, err := call(r)
-	s.mu.Unlock()
-	if err != nil {
-		protocol.WriteError(w, r, err)
-		return
-	}
-	protocol.Write(w, r, result)
+	}}.Serve(w, r)
 }
 
 // rule is one rule of a default bus.

@@ -7,10 +7,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"maps"
 	"net/http"
 	"regexp"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -58,24 +56,10 @@ func (s *Service) Close() {}
 
 // ServeAWS answers one call.
 func (s *Service) ServeAWS(w http.ResponseWriter, r *api.Request) {
-	calls := map[string]func(*api.Request) (any, error){
+	api.Actions{Service: "IAM", Protocol: protocol, Lock: &s.mu, Of: map[string]func(*api.Request) (any, error){
 		"GetInstanceProfile": s.get, "CreateRole": s.createRole, "GetRole": s.getRole, "DeleteRole": s.deleteRole,
 		"PutRolePolicy": s.putRolePolicy, "ListRolePolicies": s.listRolePolicies, "DeleteRolePolicy": s.deleteRolePolicy,
-	}
-	call, ok := calls[r.Action]
-	if !ok {
-		protocol.WriteError(w, r, api.Errorf("InvalidAction", "Could not find operation %s: this endpoint's IAM serves %s", r.Action,
-			strings.Join(slices.Sorted(maps.Keys(calls)), ", ")))
-		return
-	}
-	s.mu.Lock()
-	result, err := call(r)
-	s.mu.Unlock()
-	if err != nil {
-		protocol.WriteError(w, r, err)
-		return
-	}
-	protocol.Write(w, r, result)
+	}}.Serve(w, r)
 }
 
 // ProfileARN is the ARN of an account's instance profile of that name or ARN, and whether there is one.

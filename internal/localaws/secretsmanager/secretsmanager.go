@@ -61,22 +61,9 @@ func (s *Service) Close() {}
 
 // ServeAWS answers one call.
 func (s *Service) ServeAWS(w http.ResponseWriter, r *api.Request) {
-	calls := map[string]func(*api.Request) (any, error){
+	api.Actions{Service: "Secrets Manager", Protocol: protocol, Lock: &s.mu, Of: map[string]func(*api.Request) (any, error){
 		"CreateSecret": s.create, "PutSecretValue": s.put, "GetSecretValue": s.get, "DescribeSecret": s.describe, "DeleteSecret": s.delete,
-	}
-	call, ok := calls[r.Action]
-	if !ok {
-		protocol.WriteError(w, r, api.Errorf("UnknownOperationException", "this endpoint's Secrets Manager does not serve %s", r.Action))
-		return
-	}
-	s.mu.Lock()
-	result, err := call(r)
-	s.mu.Unlock()
-	if err != nil {
-		protocol.WriteError(w, r, err)
-		return
-	}
-	protocol.Write(w, r, result)
+	}}.Serve(w, r)
 }
 
 var secretName = regexp.MustCompile(`^[A-Za-z0-9/_+=.@-]{1,512}$`)

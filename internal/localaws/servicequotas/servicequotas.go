@@ -67,21 +67,9 @@ func (s *Service) Close() {}
 
 // ServeAWS answers one call.
 func (s *Service) ServeAWS(w http.ResponseWriter, r *api.Request) {
-	var result any
-	var err error
-	switch r.Action {
-	case "GetServiceQuota":
-		result, err = s.get(r)
-	case "ListServiceQuotas":
-		result, err = s.list(r)
-	default:
-		err = api.Errorf("UnknownOperationException", "this endpoint's Service Quotas does not serve %s", r.Action)
-	}
-	if err != nil {
-		protocol.WriteError(w, r, err)
-		return
-	}
-	protocol.Write(w, r, result)
+	api.Actions{Service: "Service Quotas", Protocol: protocol, Of: map[string]func(*api.Request) (any, error){
+		"GetServiceQuota": s.get, "ListServiceQuotas": s.list,
+	}}.Serve(w, r)
 }
 
 // Controls offers POST /_localaws/quota: {"code": "L-1216C47A", "region": "eu-west-1", "value": 64}.

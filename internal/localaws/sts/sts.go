@@ -47,21 +47,9 @@ func (s *Service) Close() {}
 
 // ServeAWS answers one call.
 func (s *Service) ServeAWS(w http.ResponseWriter, r *api.Request) {
-	var result any
-	var err error
-	switch r.Action {
-	case "GetCallerIdentity":
-		result, err = s.callerIdentity(r)
-	case "AssumeRole":
-		result, err = s.assumeRole(r)
-	default:
-		err = api.Errorf("InvalidAction", "Could not find operation %s: this endpoint's STS serves GetCallerIdentity and AssumeRole", r.Action)
-	}
-	if err != nil {
-		protocol.WriteError(w, r, err)
-		return
-	}
-	protocol.Write(w, r, result)
+	api.Actions{Service: "STS", Protocol: protocol, Of: map[string]func(*api.Request) (any, error){
+		"GetCallerIdentity": s.callerIdentity, "AssumeRole": s.assumeRole,
+	}}.Serve(w, r)
 }
 
 func (s *Service) callerIdentity(r *api.Request) (any, error) {
