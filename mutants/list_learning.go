@@ -40,7 +40,7 @@ func learningMutants() []mutant {
 		{
 			name:   "one-slow-day-is-usual",
 			breaks: "one image that took an hour makes the next ones be noticed late",
-			edits:  []edit{{usualFile, "	newest         = 0.25", "	newest         = 1"}},
+			edits:  []edit{{usualFile, `newest*(math.Abs(off)-u.Deviation)`, `0*math.Abs(off)`}, {usualFile, "	newest         = 0.25", "	newest         = 1"}},
 			tests:  in(usualTests, "TestWhatIsUsualIsLearntFromAFewAndFollowsWhatChanges"),
 		},
 		{

@@ -7,7 +7,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stampmill/stampmill/internal/config"
 	"github.com/stampmill/stampmill/internal/jobs"
+	"github.com/stampmill/stampmill/internal/localaws"
+	"github.com/stampmill/stampmill/internal/localaws/api"
 	"github.com/stampmill/stampmill/internal/localaws/ec2"
 	"github.com/stampmill/stampmill/internal/rig"
 )
@@ -15,10 +18,15 @@ import (
 // crowd is how many workers share the memory of empty pools, batches how many launches they carry out, of one batch each.
 const crowd, batches = 5, 40
 
-// empty is an installation of several workers and of an account without m7g.large.
-func empty(t *testing.T, w *wire, test func(b *bubble)) {
+// empty is an installation of several workers, and of an account without m7g.large.
+func empty(t *testing.T, w *wire, c rig.Config, test func(b *bubble)) {
 	t.Helper()
-	c := rig.Config{}
+	w.fault = func(r *api.Request) localaws.Fault {
+		if r.Action == "RunInstances" {
+			return localaws.Fault{DelayAnswer: time.Second} // so that others ask while a call is under way
+		}
+		return localaws.Fault{}
+	}
 	c.Endpoint.Intercept = w.intercept
 	c.Endpoint.EC2.Capacity = []ec2.CapacityRule{{Type: "m7g.large", Capacity: 0}}
 	installed(t, c, func(b *bubble) {
@@ -27,6 +35,13 @@ func empty(t *testing.T, w *wire, test func(b *bubble)) {
 		}
 		test(b)
 	})
+}
+
+// rich is an account in which no budget holds jobs back: what keeps them from asking together is the memory alone.
+func rich() rig.Config {
+	c := rig.Config{Worker: func(w *config.Worker) { w.Limits = []string{"RunInstances=1000/1000"} }}
+	c.Endpoint.EC2.Limits = map[string]ec2.Limit{"RunInstances": {Size: 1000, Refill: 1000}}
+	return c
 }
 
 // launches submits a launch for each batch, together.
@@ -63,7 +78,7 @@ func total(pools map[string]int) (n int) {
 func TestManyWorkersTogetherAskAnEmptyPoolAFewTimes(t *testing.T) {
 	t.Parallel()
 	var w wire
-	empty(t, &w, func(b *bubble) {
+	empty(t, &w, rig.Config{}, func(b *bubble) {
 		begun := time.Now()
 		for _, id := range b.launches("m7g.large, m6g.large") {
 			b.ends(id, jobs.Succeeded)
@@ -86,13 +101,13 @@ func TestManyWorkersTogetherAskAnEmptyPoolAFewTimes(t *testing.T) {
 func TestOneOfManyWorkersTriesARefusedPoolAgain(t *testing.T) {
 	t.Parallel()
 	var w wire
-	empty(t, &w, func(b *bubble) {
+	empty(t, &w, rich(), func(b *bubble) {
 		begun := time.Now()
 		ids := b.launches("m7g.large")
 		time.Sleep(45 * time.Second)
 		refused := w.asked("m7g.large", begun)
-		if len(refused) == 0 || total(refused) > 2*crowd {
-			t.Errorf("the empty pools were asked %v times at first, want %d calls at most in all", refused, 2*crowd)
+		if len(refused) == 0 || total(refused) < crowd {
+			t.Errorf("only %v were asked at first: the test shows nothing", refused)
 		}
 		lapse := time.Now() // after a minute; the next one is two minutes after that
 		time.Sleep(2 * time.Minute)
