@@ -157,6 +157,9 @@ func (c *call) answerStatements(in *input, all []execution) error {
 				c.reply = append(c.reply, ',')
 			}
 			c.reply = appendString(append(c.reply, `"TableName":`...), e.table.Name)
+			if item := e.returned(); len(item) > 0 && e.failed == nil {
+				c.reply = appendItem(append(c.reply, `,"Item":`...), item)
+			}
 			used := consumed{table: e.table.Name}
 			used.add(e.units)
 			if answer := used.answer(in.ReturnConsumedCapacity); answer != nil {

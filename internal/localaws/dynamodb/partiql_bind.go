@@ -4,7 +4,7 @@ import "strings"
 
 // bind gives the parsed statement its parameters: what comes of it is a write as PutItem and UpdateItem make them.
 func (e *execution) bind(s *statement) error {
-	e.sort, e.in.TableName = s.sort, s.table
+	e.sort, e.in.TableName, e.in.ReturnValues = s.sort, s.table, s.returning
 	parameters := e.in.parameters
 	if len(parameters) != s.parameters {
 		return errParameterCount

@@ -14,6 +14,7 @@ type statement struct {
 	item       []assignment // INSERT
 	actions    []action     // UPDATE
 	where      *node
+	returning  string // UpdateItem's ReturnValues; none: empty
 	// equalities are the comparisons by = that must all hold: those with key attributes say which item it is.
 	equalities []assignment
 	// nodes is how many parts the bound form has besides its roots.
@@ -46,9 +47,6 @@ func parseStatement(text string) (*statement, error) {
 	}
 	if err != nil {
 		return nil, err
-	}
-	if p.atKeyword("RETURNING") {
-		return nil, p.notServed("RETURNING")
 	}
 	p.symbol(";")
 	if p.peek().kind != wordEndOfText {
@@ -134,12 +132,42 @@ func (p *statementParser) update() error {
 		return err
 	}
 	p.statement.where = where
+	if err := p.returning(); err != nil {
+		return err
+	}
 	p.findEqualities(where)
 	var paths []path
 	for _, a := range p.statement.actions {
 		paths = append(paths, a.path)
 	}
 	return clashes(paths)
+}
+
+// returning reads RETURNING (ALL | MODIFIED) (OLD | NEW) *.
+func (p *statementParser) returning() error {
+	if !p.keyword("RETURNING") {
+		return nil
+	}
+	switch {
+	case p.keyword("ALL"):
+		p.statement.returning = "ALL"
+	case p.keyword("MODIFIED"):
+		p.statement.returning = "UPDATED"
+	default:
+		return p.expected("ALL or MODIFIED")
+	}
+	switch {
+	case p.keyword("OLD"):
+		p.statement.returning += "_OLD"
+	case p.keyword("NEW"):
+		p.statement.returning += "_NEW"
+	default:
+		return p.expected("OLD or NEW")
+	}
+	if !p.symbol("*") {
+		return p.expected("*")
+	}
+	return nil
 }
 
 // clause reads one SET, of which several parts may follow each other by commas, or one REMOVE of one path.

@@ -1,6 +1,9 @@
 package dynamodb
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // or reads a WHERE's condition into the nodes that a ConditionExpression gives.
 func (p *statementParser) or() (*node, error) { return p.chain(nodeOr, "OR", p.and) }
@@ -57,11 +60,16 @@ func (p *statementParser) comparison() (*node, error) {
 		}
 		return inner, err
 	}
+	w := p.peek()
+	if name := strings.ToLower(w.text); w.kind == wordBare && p.words[p.next+1].text == "(" && slices.Contains(statementFunctions, name) {
+		p.take()
+		return p.function(name)
+	}
 	left, err := p.operand()
 	if err != nil {
 		return nil, err
 	}
-	w := p.peek()
+	w = p.peek()
 	switch {
 	case w.kind == wordSymbol && slices.Contains([]string{"=", "<>", "!=", "<", "<=", ">", ">="}, w.text):
 		p.take()
@@ -77,6 +85,32 @@ func (p *statementParser) comparison() (*node, error) {
 		return nil, p.notServed("IN and BETWEEN")
 	}
 	return nil, p.expected("a comparison (=, <>, <, <=, >, >=) or IS MISSING")
+}
+
+// statementFunctions are the conditions with two operands in parentheses.
+var statementFunctions = []string{"attribute_type", "begins_with", "contains"}
+
+// function reads a function's operands.
+func (p *statementParser) function(name string) (*node, error) {
+	all := &node{kind: nodeFunction, text: name}
+	for i, before := range []string{"(", ","} {
+		if !p.symbol(before) {
+			return nil, p.expected(before)
+		}
+		operand, err := p.operand()
+		if err != nil {
+			return nil, err
+		}
+		if i == 0 && operand.kind != nodePath {
+			return nil, p.expected(name + " of an attribute")
+		}
+		all.arguments = append(all.arguments, operand)
+	}
+	if !p.symbol(")") {
+		return nil, p.expected(")")
+	}
+	p.statement.nodes += len(all.arguments)
+	return all, nil
 }
 
 // missing reads what follows IS.
