@@ -19,6 +19,7 @@ const (
 	launchTests    = "internal/jobs/launch"
 	terminateTests = "internal/jobs/terminate"
 	guestTests     = "internal/jobs/guest"
+	storeTests     = "internal/aws/store"
 	ledgerTests    = "internal/aws/ledger"
 	rigTests       = "internal/rig"
 )
@@ -37,6 +38,8 @@ const (
 	reaperFile     = "internal/jobs/reaper.go"
 	storeFile      = "internal/aws/store/store.go"
 	saveFile       = "internal/aws/store/save.go"
+	changeFile     = "internal/aws/store/change.go"
+	togetherFile   = "internal/aws/store/together.go"
 	bakeUndoFile   = "internal/jobs/bake/undo.go"
 	bakeSteps      = "internal/jobs/bake/program.go"
 	retireFile     = "internal/jobs/bake/retire.go"

@@ -133,7 +133,7 @@ func eventMutants() []mutant {
 		{
 			name:   "awaits-not-saved",
 			breaks: "an event finds who awaits it, and cannot claim the job",
-			edits:  []edit{{saveFile, `len(job.Awaits) > 0)`, `false)`}},
+			edits:  []edit{{saveFile, `len(job.Awaits) > 0 {`, `len(job.Awaits) > 1<<20 {`}},
 			tests:  in(rigTests, "TestABakeGoesOnWithinTwoSecondsOfItsAMI"),
 		},
 		{

@@ -46,7 +46,7 @@ func ledgerMutants() []mutant {
 		{
 			name:   "version-reserved-twice",
 			breaks: "3: a bake whose reservation's answer was lost reserves another version",
-			edits:  []edit{{"internal/aws/ledger/images.go", `		if err != nil || there {`, `		if err != nil || there && reserved.Number == 0 {`}},
+			edits:  []edit{{"internal/aws/ledger/images.go", `		if reservation != nil {`, `		if reservation != nil && intOf(reservation, "n") == 0 {`}},
 			tests:  in(ledgerTests, "TestABakeReservesOneVersionHoweverOftenItAsks"),
 		},
 		{

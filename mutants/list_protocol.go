@@ -44,7 +44,7 @@ func protocolMutants() []mutant {
 			breaks: "4: a retry that names an older run opens another one, so that a doubled command runs twice",
 			edits: []edit{
 				{decideFile, `m.Type == Reopen && m.Run == job.Run {`, `m.Type == Reopen {`},
-				{storeFile, `t = :job AND #state <> :open AND #run = :run AND (`, `t = :job AND #state <> :open AND #run >= :run AND (`},
+				{storeFile, `w.equal("run", number(int64(c.Reopen)))`, `w.where(term{">=", "run", number(int64(c.Reopen))})`},
 			},
 			tests: in(rigTests, "TestARetryOfAnOlderRunOpensNothing"),
 		},
@@ -92,8 +92,7 @@ func protocolMutants() []mutant {
 			name:   "newer-item-claimed",
 			breaks: "1: an old worker carries on a job that a newer one wrote",
 			edits: []edit{
-				{storeFile, `	condition += " AND v <= :schema"
-	values[":schema"] = number(jobs.SchemaVersion)
+				{storeFile, `	w.where(term{"<=", "v", number(jobs.SchemaVersion)})
 `, ``},
 				{decideFile, `	if job.Schema > SchemaVersion {
 		return VerdictHide // for a newer worker

@@ -36,12 +36,15 @@ func (t *Ledger) Versions(ctx context.Context, image string) ([]l.Version, error
 func (t *Ledger) ReserveVersion(ctx context.Context, g jobs.Guard, image l.Image, v l.Version) (l.Version, error) {
 	v.Image = image.Name
 	err := again(v.Image, func() error {
-		reserved, there, err := t.reserved(ctx, v)
-		if err != nil || there {
-			v = reserved
+		reservation, read, err := t.two(ctx, imageKey(image.Name), reservationKey(v), own)
+		if err != nil {
 			return err
 		}
-		meta, read, err := load[l.Image](ctx, t, imageKey(image.Name), own)
+		if reservation != nil {
+			v, err = t.reserved(ctx, v, intOf(reservation, "n"))
+			return err
+		}
+		meta, err := loaded[l.Image](read)
 		if err != nil {
 			return err
 		}
@@ -58,17 +61,13 @@ func (t *Ledger) ReserveVersion(ctx context.Context, g jobs.Guard, image l.Image
 
 func reservationKey(v l.Version) string { return fmt.Sprintf("r#%s#%d", v.Incarnation, v.Run) }
 
-// reserved looks for what the bake's incarnation and run reserved before.
-func (t *Ledger) reserved(ctx context.Context, v l.Version) (l.Version, bool, error) {
-	it, err := t.get(ctx, imageKey(v.Image), reservationKey(v))
-	if err != nil || len(it) == 0 {
-		return v, false, err
-	}
-	version, there, err := t.GetVersion(ctx, v.Image, intOf(it, "n"))
+// reserved is the version that the bake's incarnation and run reserved before.
+func (t *Ledger) reserved(ctx context.Context, v l.Version, number int) (l.Version, error) {
+	version, there, err := t.GetVersion(ctx, v.Image, number)
 	if err == nil && !there {
-		err = jobs.Fatalf("ledger", fmt.Sprintf("%s@%d", v.Image, intOf(it, "n")), "the reserved version is gone", "retry the job")
+		err = jobs.Fatalf("ledger", versionName(v.Image, number), "the reserved version is gone", "retry the job")
 	}
-	return version, there, err
+	return version, err
 }
 
 func (t *Ledger) reserve(ctx context.Context, g jobs.Guard, meta l.Image, read item, v l.Version) error {

@@ -135,6 +135,26 @@ func load[T any](ctx context.Context, t *Ledger, pk, sk string) (thing T, it ite
 	return thing, it, err
 }
 
+// two reads two items of one partition as they are now, by one request; nil: there is none.
+func (t *Ledger) two(ctx context.Context, pk, first, second string) (one, other item, err error) {
+	err = t.batchGet(ctx, t.table, []item{key(pk, first), key(pk, second)}, func(it item) {
+		if textOf(it, "sk") == first {
+			one = it
+		} else {
+			other = it
+		}
+	})
+	return one, other, err
+}
+
+// loaded decodes what was read; nothing of nil.
+func loaded[T any](it item) (thing T, err error) {
+	if len(it) > 0 {
+		err = decode(it, &thing)
+	}
+	return thing, err
+}
+
 // query reads the partition's items whose sort key begins with the prefix, in order, as they are now.
 func (t *Ledger) query(ctx context.Context, pk, prefix string) ([]item, error) {
 	in := &dynamodb.QueryInput{

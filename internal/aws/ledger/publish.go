@@ -16,14 +16,18 @@ import (
 func (t *Ledger) Publish(ctx context.Context, g jobs.Guard, v l.Version, labels map[string]string) (current int, err error) {
 	thing := versionName(v.Image, v.Number)
 	err = again(thing, func() error {
-		stands, readVersion, err := load[l.Version](ctx, t, imageKey(v.Image), versionKey(v.Number))
+		readVersion, readImage, err := t.two(ctx, imageKey(v.Image), versionKey(v.Number), own)
+		if err != nil {
+			return err
+		}
+		stands, err := loaded[l.Version](readVersion)
 		if err != nil {
 			return err
 		}
 		if err := sameMaker(v, stands, readVersion); err != nil {
 			return err
 		}
-		image, readImage, err := load[l.Image](ctx, t, imageKey(v.Image), own)
+		image, err := loaded[l.Image](readImage)
 		if err != nil {
 			return err
 		}

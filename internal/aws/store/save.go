@@ -44,26 +44,25 @@ func (s *Store) Save(ctx context.Context, job *jobs.Job, saving jobs.Saving) (in
 }
 
 func (s *Store) save(ctx context.Context, job *jobs.Job, saving jobs.Saving, known int) (old item, failed bool, err error) {
-	update, err := s.saveUpdate(job, saving, known)
+	b, err := encodeDocument(job)
 	if err != nil {
 		return nil, false, err
 	}
+	write := saved(job, saving, known, b)
 	more, err := s.companions(job, saving)
 	if err != nil {
 		return nil, false, err
 	}
 	if len(more) == 0 {
-		_, err := s.api.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-			TableName: update.TableName, Key: update.Key, UpdateExpression: update.UpdateExpression, ConditionExpression: update.ConditionExpression,
-			ExpressionAttributeNames: update.ExpressionAttributeNames, ExpressionAttributeValues: update.ExpressionAttributeValues,
-			ReturnValuesOnConditionCheckFailure: update.ReturnValuesOnConditionCheckFailure,
+		_, err := s.writes.write(ctx, job.ID, len(b), func() types.BatchStatementRequest { return write.statement(s.table) }, func() (item, error) {
+			return s.updateItem(ctx, write)
 		})
 		if old, failed := failedOn(err); failed {
 			return old, true, nil
 		}
 		return nil, false, err
 	}
-	err = s.transact(ctx, job.ID, append([]types.TransactWriteItem{{Update: update}}, more...))
+	err = s.transact(ctx, job.ID, append([]types.TransactWriteItem{{Update: write.update(&s.table)}}, more...))
 	var cancelled *types.TransactionCanceledException
 	if errors.As(err, &cancelled) && len(cancelled.CancellationReasons) > 0 {
 		if reason := cancelled.CancellationReasons[0]; aws.ToString(reason.Code) == "ConditionalCheckFailed" {
@@ -113,61 +112,40 @@ func conflicted(err error) bool {
 	return conflict
 }
 
-func (s *Store) saveUpdate(job *jobs.Job, saving jobs.Saving, known int) (*types.Update, error) {
-	b, err := encodeDocument(job)
-	if err != nil {
-		return nil, err
-	}
-	set := "SET b = :b, seq = :seq, #state = :state, claims = :claims"
-	remove := ""
-	values := item{":b": binary(b), ":seq": number(job.Seq), ":state": text(string(job.State)), ":claims": number(int64(job.Claims)),
-		":fence": number(job.Fence), ":old": number(saving.Seq)}
-	names := map[string]string{"#state": "state"}
-	optional := func(attribute string, value types.AttributeValue, keep bool) {
-		names["#"+attribute] = attribute
-		if keep {
-			set += ", #" + attribute + " = :" + attribute
-			values[":"+attribute] = value
-		} else {
-			remove += ", #" + attribute
-		}
-	}
+// saved is what a save changes, and its condition.
+func saved(job *jobs.Job, saving jobs.Saving, known int, document []byte) *change {
+	c := &change{id: job.ID, set: []attribute{{"b", binary(document)}, {"seq", number(job.Seq)}, {"state", text(string(job.State))},
+		{"claims", number(int64(job.Claims))}}}
 	if job.Lease.IsZero() { // a heartbeat may have moved a lease that is kept
-		optional("lease", nil, false)
-		optional("rescues", nil, false)
+		c.remove = append(c.remove, "lease", "rescues")
 	}
 	if job.Seq != saving.Seq {
 		// A save that leaves seq alone leaves the due entry too: it may be all that stands for the job, where the message in
 		// hand carries no seq and a delete by an old receipt handle takes it away.
 		due := job.Wait != nil && job.Wait.Due && !job.Finished()
-		optional("ds", text(shard(job.ID)), due)
 		if due {
-			optional("due", number(job.Wait.Until.UnixMilli()), true)
-			optional("lane", text(string(jobs.WakeLane(job.Priority))), true)
+			c.set = append(c.set, attribute{"ds", text(shard(job.ID))}, attribute{"due", number(job.Wait.Until.UnixMilli())},
+				attribute{"lane", text(string(jobs.WakeLane(job.Priority)))})
 		} else {
-			optional("due", nil, false)
-			optional("lane", nil, false)
+			c.remove = append(c.remove, "ds", "due", "lane")
 		}
 	}
-	optional("aw", &types.AttributeValueMemberSS{Value: job.Awaits}, len(job.Awaits) > 0)
-	if job.Finished() {
-		optional("exp", number(job.Expires.Unix()), true)
-	}
-	if remove != "" {
-		set += " REMOVE " + remove[2:]
-	}
-	condition := "fence = :fence AND seq = :old AND "
-	if known > 0 {
-		condition += "cancel = :known"
-		values[":known"] = number(int64(known))
+	if len(job.Awaits) > 0 {
+		c.set = append(c.set, attribute{"aw", &types.AttributeValueMemberSS{Value: job.Awaits}})
 	} else {
-		condition += "attribute_not_exists(cancel)"
+		c.remove = append(c.remove, "aw")
 	}
-	return &types.Update{
-		TableName: &s.table, Key: key(job.ID), UpdateExpression: &set, ConditionExpression: &condition,
-		ExpressionAttributeNames: names, ExpressionAttributeValues: values,
-		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
-	}, nil
+	if job.Finished() {
+		c.set = append(c.set, attribute{"exp", number(job.Expires.Unix())})
+	}
+	c.equal("fence", number(job.Fence))
+	c.equal("seq", number(saving.Seq))
+	if known > 0 {
+		c.equal("cancel", number(int64(known)))
+	} else {
+		c.where(term{absent, "cancel", nil})
+	}
+	return c
 }
 
 // familyLife is how long lists and counts of children are kept: as long as finished jobs by default, and half as much again.

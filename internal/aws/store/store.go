@@ -30,16 +30,20 @@ type API interface {
 	BatchGetItem(context.Context, *dynamodb.BatchGetItemInput, ...func(*dynamodb.Options)) (*dynamodb.BatchGetItemOutput, error)
 	Query(context.Context, *dynamodb.QueryInput, ...func(*dynamodb.Options)) (*dynamodb.QueryOutput, error)
 	Scan(context.Context, *dynamodb.ScanInput, ...func(*dynamodb.Options)) (*dynamodb.ScanOutput, error)
+	BatchExecuteStatement(context.Context, *dynamodb.BatchExecuteStatementInput, ...func(*dynamodb.Options)) (*dynamodb.BatchExecuteStatementOutput, error)
 }
 
 // Store is the jobs table.
 type Store struct {
-	api   API
-	table string
+	api    API
+	table  string
+	writes *together
 }
 
 // New makes a store on the table.
-func New(api API, table string) *Store { return &Store{api: api, table: table} }
+func New(api API, table string) *Store {
+	return &Store{api: api, table: table, writes: &together{api: api}}
+}
 
 type item = map[string]types.AttributeValue
 
@@ -65,9 +69,13 @@ func (s *Store) Create(ctx context.Context, job *jobs.Job, over bool) (*jobs.Row
 		condition += " OR t = :tomb"
 		values[":tomb"] = text(sortTomb)
 	}
-	_, err = s.api.PutItem(ctx, &dynamodb.PutItemInput{
-		TableName: &s.table, Item: full, ConditionExpression: &condition, ExpressionAttributeNames: names, ExpressionAttributeValues: values,
-		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+	size := len(bytesOf(full, "b")) + len(bytesOf(full, "spec"))
+	_, err = s.writes.write(ctx, job.ID, size, func() types.BatchStatementRequest { return inserting(s.table, full) }, func() (item, error) {
+		_, err := s.api.PutItem(ctx, &dynamodb.PutItemInput{
+			TableName: &s.table, Item: full, ConditionExpression: &condition, ExpressionAttributeNames: names, ExpressionAttributeValues: values,
+			ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+		})
+		return nil, err
 	})
 	if old, failed := failedOn(err); failed {
 		row, err := s.row(old)
@@ -81,47 +89,54 @@ func (s *Store) Create(ctx context.Context, job *jobs.Job, over bool) (*jobs.Row
 
 // Claim implements jobs.Store.
 func (s *Store) Claim(ctx context.Context, c jobs.Claim) (*jobs.Row, bool, error) {
-	condition := "#state = :open AND (attribute_not_exists(lease) OR lease < :now)"
-	update := "SET fence = fence + :one, lease = :until, dlv = :dlv, claims = claims + :one"
-	values := item{":open": text(string(jobs.Open)), ":now": number(c.Now.UnixMilli()), ":one": number(1),
-		":until": number(c.Until.UnixMilli()), ":dlv": text(c.Delivery)}
-	names := map[string]string{"#state": "state"}
+	return s.change(ctx, "claim", claimed(c))
+}
+
+func claimed(c jobs.Claim) *change {
+	open, one := text(string(jobs.Open)), number(1)
+	w := &change{id: c.ID, returns: true, add: []attribute{{"fence", one}},
+		set: []attribute{{"lease", number(c.Until.UnixMilli())}, {"dlv", text(c.Delivery)}}}
 	if c.Reopen > 0 {
-		condition = "t = :job AND #state <> :open AND #run = :run AND (attribute_not_exists(#exp) OR #exp >= :now)"
-		update = "SET fence = fence + :one, lease = :until, dlv = :dlv, claims = :one, #state = :open, #run = :next REMOVE cancel, #exp"
-		names["#run"], names["#exp"] = "run", "exp"
-		values[":run"], values[":next"], values[":job"] = number(int64(c.Reopen)), number(int64(c.Reopen+1)), text(sortJob)
-		values[":now"] = number(c.Now.Unix()) // what has expired counts as absent
-	} else if c.Run > 0 {
-		condition += " AND #run = :run"
-		names["#run"], values[":run"] = "run", number(int64(c.Run))
+		w.set = append(w.set, attribute{"claims", one}, attribute{"state", open}, attribute{"run", number(int64(c.Reopen + 1))})
+		w.remove = []string{"cancel", "exp"}
+		w.equal("t", text(sortJob))
+		w.where(term{"<>", "state", open})
+		w.equal("run", number(int64(c.Reopen)))
+		w.where(term{absent, "exp", nil}, term{">=", "exp", number(c.Now.Unix())}) // what has expired counts as absent
+	} else {
+		w.add = append(w.add, attribute{"claims", one})
+		w.equal("state", open)
+		w.where(term{absent, "lease", nil}, term{"<", "lease", number(c.Now.UnixMilli())})
+		if c.Run > 0 {
+			w.equal("run", number(int64(c.Run)))
+		}
 	}
 	if c.Await != "" {
-		condition += " AND contains(aw, :await)"
-		values[":await"] = text(c.Await)
+		w.where(term{contains, "aw", text(c.Await)})
 	}
 	if c.HasSeq {
-		condition += " AND seq = :seq"
-		values[":seq"] = number(c.Seq)
+		w.equal("seq", number(c.Seq))
 	}
 	if c.Incarnation != "" {
-		condition += " AND inc = :inc"
-		values[":inc"] = text(c.Incarnation)
+		w.equal("inc", text(c.Incarnation))
 	}
-	condition += " AND v <= :schema"
-	values[":schema"] = number(jobs.SchemaVersion)
-	return s.update(ctx, "claim", c.ID, update, condition, names, values)
+	w.where(term{"<=", "v", number(jobs.SchemaVersion)})
+	return w
 }
 
 // Flag implements jobs.Store.
 func (s *Store) Flag(ctx context.Context, id string, run int, incarnation string) (*jobs.Row, bool, error) {
-	condition := "#state = :open AND #run = :run"
-	values := item{":open": text(string(jobs.Open)), ":run": number(int64(run))}
+	return s.change(ctx, "cancel", flagged(id, run, incarnation))
+}
+
+func flagged(id string, run int, incarnation string) *change {
+	w := &change{id: id, returns: true, set: []attribute{{"cancel", number(int64(run))}}}
+	w.equal("state", text(string(jobs.Open)))
+	w.equal("run", number(int64(run)))
 	if incarnation != "" {
-		condition += " AND inc = :inc"
-		values[":inc"] = text(incarnation)
+		w.equal("inc", text(incarnation))
 	}
-	return s.update(ctx, "cancel", id, "SET cancel = :run", condition, map[string]string{"#state": "state", "#run": "run"}, values)
+	return w
 }
 
 // Bury implements jobs.Store.
@@ -163,21 +178,41 @@ func (s *Store) Load(ctx context.Context, id string) (*jobs.Row, error) {
 	return s.row(out.Item)
 }
 
-func (s *Store) update(ctx context.Context, op, id, update, condition string, names map[string]string, values item) (*jobs.Row, bool, error) {
-	out, err := s.api.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-		TableName: &s.table, Key: key(id), UpdateExpression: &update, ConditionExpression: &condition,
-		ExpressionAttributeNames: names, ExpressionAttributeValues: values, ReturnValues: types.ReturnValueAllNew,
-		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+// change makes a change and gives the row after it, or the one that stands there where the condition failed.
+func (s *Store) change(ctx context.Context, op string, w *change) (*jobs.Row, bool, error) {
+	now, err := s.writes.write(ctx, w.id, 0, func() types.BatchStatementRequest { return w.statement(s.table) }, func() (item, error) {
+		return s.updateItem(ctx, w)
 	})
+	if err == nil && len(now) == 0 { // a shared request that does not return what was asked for is not trusted
+		now, err = s.updateItem(ctx, w)
+	}
 	if old, failed := failedOn(err); failed {
 		row, err := s.row(old)
 		return row, false, err
 	}
 	if err != nil {
-		return nil, false, wrap(op, id, err)
+		return nil, false, wrap(op, w.id, err)
 	}
-	row, err := s.row(out.Attributes)
+	row, err := s.row(now)
 	return row, err == nil, err
+}
+
+// updateItem makes a change alone.
+func (s *Store) updateItem(ctx context.Context, w *change) (item, error) {
+	u := w.update(&s.table)
+	in := &dynamodb.UpdateItemInput{
+		TableName: u.TableName, Key: u.Key, UpdateExpression: u.UpdateExpression, ConditionExpression: u.ConditionExpression,
+		ExpressionAttributeNames: u.ExpressionAttributeNames, ExpressionAttributeValues: u.ExpressionAttributeValues,
+		ReturnValuesOnConditionCheckFailure: u.ReturnValuesOnConditionCheckFailure,
+	}
+	if w.returns {
+		in.ReturnValues = types.ReturnValueAllNew
+	}
+	out, err := s.api.UpdateItem(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	return out.Attributes, nil
 }
 
 // row decodes what stands at an id. Expired items count as absent.
