@@ -60,6 +60,10 @@ const bufferSize = 10
 // maxHelpers is how many polls of one lane may run beside its poller's.
 const maxHelpers = 3
 
+// gather is how long a lane that gave less than was asked for is left alone, so that messages that trickle in, events above
+// all, come several a request: SQS answers a long poll with the first one that it has. The urgent lane is not left.
+const gather = 100 * time.Millisecond
+
 // share is how often another lane than the most urgent is served first, each of the others in turn, so that none starves:
 // each eighth time.
 const share = 8
@@ -143,6 +147,12 @@ func (w *Worker) poll(ctx context.Context, lane Lane) {
 		w.take(lane, messages)
 		if len(messages) == bufferSize {
 			w.callHelp(ctx, lane)
+		}
+		if n := len(messages); n > 0 && n < room && lane != LaneHigh {
+			select { // what trickles in comes a few at a time
+			case <-time.After(gather):
+			case <-ctx.Done():
+			}
 		}
 	}
 }
