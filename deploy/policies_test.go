@@ -32,10 +32,9 @@ var actionsOf = map[string][]string{
 	"eventbridge:ListTargetsByRule":      {"events:ListTargetsByRule"},
 }
 
-// implied are actions that no call names: tags on create, roles that launches pass, roles that the SDK assumes, what EC2
-// does with keys in the worker's name, and the statements of a batch.
+// implied are actions that no call names: tags on create, roles that launches pass, roles that the SDK assumes, and what EC2
+// does with keys in the worker's name.
 var implied = []string{
-	"dynamodb:PartiQLInsert", "dynamodb:PartiQLUpdate",
 	"ec2:CreateTags", "iam:PassRole", "sts:AssumeRole", "kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey",
 	"kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncryptFrom", "kms:ReEncryptTo",
 }
