@@ -94,6 +94,12 @@ func storeMutants() []mutant {
 			tests:  in(storeTests, "TestWritesOfABusyWorkerShareRequests"),
 		},
 		{
+			name:   "hung-requests-hold-up-others",
+			breaks: "two requests that hang stop every job of a worker",
+			edits:  []edit{{togetherFile, `	longestQueue = 250 * time.Millisecond`, `	longestQueue = time.Minute`}},
+			tests:  in(storeTests, "TestRequestsThatHangHoldUpNobodyElses"),
+		},
+		{
 			name:   "statement-without-its-condition",
 			breaks: "6: a shared write is made whatever stands there",
 			edits: []edit{{changeFile, `	for _, terms := range c.when {

@@ -15,6 +15,8 @@ const (
 	aloneWrites = 2
 	// largestBatch is DynamoDB's limit of statements a BatchExecuteStatement.
 	largestBatch = 25
+	// longestQueue is how long a write waits for others' to land: requests that hang hold up nobody else's.
+	longestQueue = 250 * time.Millisecond
 	// batchRest is how long nothing is shared after a shared request failed as a whole: a worker may not be allowed to, or
 	// the network is broken. Every write goes alone then.
 	batchRest = time.Minute
@@ -66,22 +68,33 @@ func (t *together) write(ctx context.Context, id string, size int, statement fun
 	s := &shared{id: id, statement: statement(), landed: make(chan landing, 1)}
 	t.queue = append(t.queue, s)
 	t.mu.Unlock()
-	select {
-	case l := <-s.landed:
-		if l.made {
-			return l.returns, nil
+	patience := time.NewTimer(longestQueue)
+	defer patience.Stop()
+	for {
+		select {
+		case l := <-s.landed:
+			if l.made {
+				return l.returns, nil
+			}
+			return alone()
+		case <-patience.C:
+			if t.leave(s) {
+				return alone()
+			}
+		case <-ctx.Done():
+			t.leave(s)
+			return alone() // which says so, as every call does
 		}
-	case <-ctx.Done():
-		t.leave(s)
 	}
-	return alone()
 }
 
-// leave takes a write out that nobody waits for any more. One that is on its way stays there.
-func (t *together) leave(s *shared) {
+// leave takes a write out of the queue. One that is on its way stays there.
+func (t *together) leave(s *shared) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	before := len(t.queue)
 	t.queue = slices.DeleteFunc(t.queue, func(other *shared) bool { return other == s })
+	return len(t.queue) < before
 }
 
 // land makes room for who waits.

@@ -18,13 +18,14 @@ import (
 	"github.com/stampmill/stampmill/internal/jobs"
 )
 
-// busy is a DynamoDB whose requests take a second each. It notes which items each one wrote.
+// busy is a DynamoDB whose requests take 100 ms each. It notes which items each one wrote.
 type busy struct {
 	API
 
 	mu      sync.Mutex
 	alone   []string
 	batches [][]string
+	hangs   bool
 	// answer, if not nil, changes what a batch is answered with.
 	answer func(*dynamodb.BatchExecuteStatementOutput) (*dynamodb.BatchExecuteStatementOutput, error)
 }
@@ -33,7 +34,7 @@ func (b *busy) UpdateItem(_ context.Context, in *dynamodb.UpdateItemInput, _ ...
 	b.mu.Lock()
 	b.alone = append(b.alone, str(in.Key, "id"))
 	b.mu.Unlock()
-	time.Sleep(time.Second)
+	time.Sleep(b.took())
 	return &dynamodb.UpdateItemOutput{}, nil
 }
 
@@ -51,11 +52,18 @@ func (b *busy) BatchExecuteStatement(_ context.Context, in *dynamodb.BatchExecut
 	b.mu.Lock()
 	b.batches = append(b.batches, ids)
 	b.mu.Unlock()
-	time.Sleep(time.Second)
+	time.Sleep(b.took())
 	if b.answer != nil {
 		return b.answer(out)
 	}
 	return out, nil
+}
+
+func (b *busy) took() time.Duration {
+	if b.hangs {
+		return 9 * time.Second
+	}
+	return 100 * time.Millisecond
 }
 
 func (b *busy) sizes() (sizes []int) {
@@ -107,7 +115,7 @@ func TestWritesOfAnIdleWorkerGoAloneAtOnce(t *testing.T) {
 		for _, id := range bakes(10) {
 			saveAll(t, store, id)
 		}
-		if took := time.Since(begun); len(api.alone) != 10 || len(api.batches) > 0 || took != 10*time.Second {
+		if took := time.Since(begun); len(api.alone) != 10 || len(api.batches) > 0 || took != time.Second {
 			t.Errorf("%d went alone, %d batches, in %s", len(api.alone), len(api.batches), took)
 		}
 	})
@@ -198,7 +206,7 @@ func TestALargeDocumentHoldsUpNobodyElses(t *testing.T) {
 			})
 		}
 		all.Wait()
-		if took := time.Since(begun); took != time.Second || len(api.batches) > 0 {
+		if took := time.Since(begun); took != 100*time.Millisecond || len(api.batches) > 0 {
 			t.Errorf("they took %s and %d batches; expected each alone at once", took, len(api.batches))
 		}
 	})
@@ -229,6 +237,18 @@ func TestAClaimThatIsToldNothingAsksAgain(t *testing.T) {
 			}
 		} else {
 			t.Errorf("%d batches, expected one", len(api.batches))
+		}
+	})
+}
+
+func TestRequestsThatHangHoldUpNobodyElses(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		api := &busy{hangs: true}
+		begun := time.Now()
+		saveAll(t, New(api, "jobs"), bakes(60)...)
+		if took := time.Since(begun); took > 10*time.Second {
+			t.Errorf("60 saves took %s while each request took 9 s", took)
 		}
 	})
 }
