@@ -160,17 +160,17 @@ func TestForwardingWaitsForARoleThatEventBridgeDoesNotKnowYet(t *testing.T) {
 	installed(t, rig.Config{}, func(b *bubble) {
 		f, _ := b.forwarding(api.DefaultAccount, "", copyRegion)
 		name, trust := "stampmill-forward-"+copyRegion, `{"Statement":[{"Effect":"Allow","Principal":{"Service":"%s"},"Action":"sts:AssumeRole"}]}`
-		make := func(service string) {
+		create := func(service string) {
 			_, err := f.IAM.CreateRole(background, &iam.CreateRoleInput{RoleName: &name, AssumeRolePolicyDocument: aws.String(fmt.Sprintf(trust, service))})
 			b.must(err)
 		}
-		make("ec2.amazonaws.com")
+		create("ec2.amazonaws.com")
 		made := time.AfterFunc(7*time.Second, func() {
 			_, err := f.IAM.DeleteRolePolicy(background, &iam.DeleteRolePolicyInput{RoleName: &name, PolicyName: aws.String("to-" + api.DefaultAccount + "-" + rig.Region)})
 			b.must(err)
 			_, err = f.IAM.DeleteRole(background, &iam.DeleteRoleInput{RoleName: &name})
 			b.must(err)
-			make("events.amazonaws.com")
+			create("events.amazonaws.com")
 		})
 		defer made.Stop()
 		b.must(f.Make(background))
