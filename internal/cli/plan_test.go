@@ -62,5 +62,8 @@ spec:
 		bake := s.file("bake.yaml", "kind: Bake\nname: web\nspec:\n  from: {ami: ami-00000000000000000}\n  builder: {types: [z9.huge], keyName: nobody}\n")
 		a = s.run("plan", bake)
 		wants(t, a.err, "bake.yaml:4:", "spec.from", "spec.builder.types[0]", "does not offer z9.huge", "no key pair nobody")
+		down := s.file("down.yaml", "kind: Terminate\nname: down\nspec:\n  fleet: nobodys\n  all: true\n")
+		a = s.run("plan", down)
+		wants(t, a.err, "down.yaml:4:10: spec.fleet: there is no fleet nobodys")
 	})
 }
