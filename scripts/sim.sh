@@ -7,7 +7,8 @@ cd "$(dirname "$0")/.."
 seeds=${SEEDS:-200} seed=${SEED:-1} processes=$(nproc)
 work=$(mktemp -d)
 trap 'rm -rf "$work"; jobs -p | xargs -r kill 2>/dev/null' EXIT
-export GOGC=${GOGC:-800}
+# Many short lives: the collector and growing stacks cost more than memory does here.
+export GOGC=${GOGC:-1200} GODEBUG=${GODEBUG:-adaptivestackstart=1}
 
 if [ "${DEATHS:-}" = all ]; then
   echo "every death of a bake, a launch, a terminate and a ping; every pair of deaths of a terminate and a ping"
