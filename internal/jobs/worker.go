@@ -61,8 +61,9 @@ const bufferSize = 10
 const maxHelpers = 3
 
 // gather is how long a lane that gave less than was asked for is left alone, so that messages that trickle in, events above
-// all, come several a request: SQS answers a long poll with the first one that it has. The urgent lane is not left.
-const gather = 100 * time.Millisecond
+// all, come several a request: SQS answers a long poll with the first one that it has. It is shorter than what a shared look
+// waits for others. The urgent lane is not left.
+const gather = 30 * time.Millisecond
 
 // share is how often another lane than the most urgent is served first, each of the others in turn, so that none starves:
 // each eighth time.
