@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"hash/fnv"
 	"log/slog"
 	"strings"
 	"time"
@@ -139,8 +140,16 @@ func (a *App) SQS() *sqs.Client {
 
 func patient() aws.Retryer {
 	return retry.NewStandard(func(o *retry.StandardOptions) {
-		o.MaxAttempts, o.MaxBackoff = 4, 2*time.Second
+		o.MaxAttempts, o.Backoff = 4, retry.BackoffDelayerFunc(pause)
 	})
+}
+
+// pause is anything up to two seconds before another attempt. The clock's nanoseconds spread the callers, not what all draw
+// their ids from: so the simulation's calls wait as long as the last time, whoever draws beside them.
+func pause(attempt int, _ error) (time.Duration, error) {
+	hash := fnv.New32a()
+	fmt.Fprintf(hash, "%d %d", time.Now().UnixNano(), attempt) // a hash never fails to write
+	return time.Duration(float64(2*time.Second) * float64(hash.Sum32()) / (1 << 32)), nil
 }
 
 // locate finds the bucket's name, which needs the account's id unless it is configured.
