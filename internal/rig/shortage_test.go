@@ -84,13 +84,13 @@ func TestManyWorkersTogetherAskAnEmptyPoolAFewTimes(t *testing.T) {
 			b.ends(id, jobs.Succeeded)
 		}
 		asked := w.asked("m7g.large", begun)
-		for pool, n := range asked { // each worker has one call under way at most before it learns of the refusal
-			if n > crowd {
-				t.Errorf("%d batches of %d workers asked the empty pool %s %d times, want %d at most", batches, crowd, pool, n, crowd)
+		for pool, n := range asked { // what the budget lets begin in the second before the first refusal is known, about one a worker
+			if n > 2*crowd {
+				t.Errorf("%d batches of %d workers asked the empty pool %s %d times, want %d at most", batches, crowd, pool, n, 2*crowd)
 			}
 		}
-		if len(asked) == 0 || total(asked) > 2*crowd {
-			t.Errorf("the empty pools were asked %v times, want %d calls at most in all", asked, 2*crowd)
+		if len(asked) == 0 || total(asked) > 3*crowd {
+			t.Errorf("the empty pools were asked %v times, want %d calls at most in all", asked, 3*crowd)
 		}
 		if n := total(w.asked("m6g.large", begun)); n != batches {
 			t.Errorf("the other pools were asked %d times, want once by each of %d batches", n, batches)
