@@ -72,13 +72,19 @@ func storeMutants() []mutant {
 		{
 			name:   "shared-write-believed",
 			breaks: "6: a write that a shared request refused counts as made",
-			edits:  []edit{{togetherFile, `err == nil && i < len(out.Responses) && out.Responses[i].Error == nil`, `err == nil && i < len(out.Responses)`}},
+			edits:  []edit{{togetherFile, `out != nil && i < len(out.Responses) && out.Responses[i].Error == nil`, `out != nil && i < len(out.Responses)`}},
 			tests:  in(storeTests, "TestARequestIsBelievedOnlyWhereItSaysThatAWriteWasMade"),
 		},
 		{
 			name:   "shared-request-tried-for-ever",
 			breaks: "a worker that may not share requests sends each write twice",
 			edits:  []edit{{togetherFile, `		t.rest = time.Now().Add(batchRest)`, `		t.rest = time.Now()`}},
+			tests:  in(storeTests, "TestNothingIsSharedForAWhileAfterARequestFailed"),
+		},
+		{
+			name:   "denied-statements-unnoticed",
+			breaks: "a worker that may not send statements sends each write twice",
+			edits:  []edit{{togetherFile, `		err = denied(out.Responses)`, `		_ = denied(out.Responses)`}},
 			tests:  in(storeTests, "TestNothingIsSharedForAWhileAfterARequestFailed"),
 		},
 		{

@@ -233,6 +233,7 @@ func (a *App) kinds(files Files, now preflight.Budgets) jobs.Kinds {
 
 // Engine makes the engine that carries deliveries.
 func (a *App) Engine(times jobs.Times, retention time.Duration, log *slog.Logger) *jobs.Engine {
+	a.Store.LogTo(log)
 	times.Clock = a.Clock
 	config := jobs.EngineConfig{Store: a.Store, Families: a.Store, Sender: a.Queue, Kinds: a.Kinds,
 		Awaits: a.Store, Account: a.Queue.Account(), Region: a.Clients.Region(),

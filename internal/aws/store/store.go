@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strconv"
 	"time"
 
@@ -42,8 +43,11 @@ type Store struct {
 
 // New makes a store on the table.
 func New(api API, table string) *Store {
-	return &Store{api: api, table: table, writes: &together{api: api}}
+	return &Store{api: api, table: table, writes: &together{api: api, log: slog.New(slog.DiscardHandler)}}
 }
+
+// LogTo says where the store tells what it gets along without. It is to be called before the store is used.
+func (s *Store) LogTo(log *slog.Logger) { s.writes.log = log }
 
 type item = map[string]types.AttributeValue
 

@@ -2,10 +2,13 @@ package store
 
 import (
 	"context"
+	"fmt"
+	"log/slog"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
@@ -35,6 +38,7 @@ const (
 // it is conditional, so that it may go twice.
 type together struct {
 	api API
+	log *slog.Logger
 
 	mu     sync.Mutex
 	flying int
@@ -137,16 +141,30 @@ func (t *together) send(batch []*shared) {
 	ctx, cancel := context.WithTimeout(context.Background(), batchTimeout)
 	defer cancel()
 	out, err := t.api.BatchExecuteStatement(ctx, in)
+	if err == nil {
+		err = denied(out.Responses)
+	}
 	if err != nil {
 		t.mu.Lock()
 		t.rest = time.Now().Add(batchRest)
 		t.mu.Unlock()
+		t.log.Warn("writes cannot share requests; each goes alone for a while", "writes", len(batch), "error", err)
 	}
 	for i, s := range batch {
 		var l landing
-		if err == nil && i < len(out.Responses) && out.Responses[i].Error == nil {
+		if out != nil && i < len(out.Responses) && out.Responses[i].Error == nil {
 			l = landing{true, out.Responses[i].Item}
 		}
 		s.landed <- l
 	}
+}
+
+// denied finds out whether the worker may not send statements: DynamoDB says so of each one.
+func denied(responses []types.BatchStatementResponse) error {
+	for _, r := range responses {
+		if r.Error != nil && r.Error.Code == types.BatchStatementErrorCodeEnumAccessDenied {
+			return fmt.Errorf("%s: %s (the worker needs dynamodb:PartiQLInsert and dynamodb:PartiQLUpdate)", r.Error.Code, aws.ToString(r.Error.Message))
+		}
+	}
+	return nil
 }

@@ -156,10 +156,27 @@ func TestARequestIsBelievedOnlyWhereItSaysThatAWriteWasMade(t *testing.T) {
 
 func TestNothingIsSharedForAWhileAfterARequestFailed(t *testing.T) {
 	t.Parallel()
+	for name, answer := range map[string]func(*dynamodb.BatchExecuteStatementOutput) (*dynamodb.BatchExecuteStatementOutput, error){
+		"as a whole": func(*dynamodb.BatchExecuteStatementOutput) (*dynamodb.BatchExecuteStatementOutput, error) {
+			return nil, errors.New("UnknownOperationException")
+		},
+		"in each statement": func(out *dynamodb.BatchExecuteStatementOutput) (*dynamodb.BatchExecuteStatementOutput, error) {
+			for i := range out.Responses {
+				out.Responses[i].Error = &types.BatchStatementError{Code: types.BatchStatementErrorCodeEnumAccessDenied}
+			}
+			return out, nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			rests(t, &busy{answer: answer})
+		})
+	}
+}
+
+func rests(t *testing.T, api *busy) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		api := &busy{answer: func(*dynamodb.BatchExecuteStatementOutput) (*dynamodb.BatchExecuteStatementOutput, error) {
-			return nil, errors.New("AccessDeniedException")
-		}}
 		store := New(api, "jobs")
 		saveAll(t, store, bakes(5)...)
 		saveAll(t, store, bakes(20)...)
