@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
@@ -29,6 +30,7 @@ type looker struct {
 	ec2      *ec2.Client
 	elbv2    *elasticloadbalancingv2.Client
 	events   *eventbridge.Client
+	iam      *iam.Client
 	s3       *s3.Client
 	sqs      *sqs.Client
 	ssm      *ssm.Client
@@ -47,6 +49,7 @@ func (d *doctor) look(target jobs.Target) *looker {
 		ec2:      ec2.New(own.EC2.Options(), func(o *ec2.Options) { around(&o.APIOptions) }),
 		elbv2:    elasticloadbalancingv2.New(own.ELBv2.Options(), func(o *elasticloadbalancingv2.Options) { around(&o.APIOptions) }),
 		events:   eventbridge.New(own.Events.Options(), func(o *eventbridge.Options) { around(&o.APIOptions) }),
+		iam:      iam.New(own.IAM.Options(), func(o *iam.Options) { around(&o.APIOptions) }),
 		s3:       s3.New(own.S3.Options(), func(o *s3.Options) { around(&o.APIOptions) }),
 		sqs:      sqs.New(own.SQS.Options(), func(o *sqs.Options) { around(&o.APIOptions) }),
 		ssm:      ssm.New(own.SSM.Options(), func(o *ssm.Options) { around(&o.APIOptions) }),

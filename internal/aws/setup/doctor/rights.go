@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
 	"github.com/stampmill/stampmill/internal/jobs"
@@ -144,8 +145,19 @@ func (l *looker) looks() []trial {
 			_, err := e.DescribeSecurityGroups(ctx, &ec2.DescribeSecurityGroupsInput{DryRun: dry})
 			return err
 		}},
+		{"ec2:DescribeRegions", false, func(ctx context.Context) error {
+			_, err := e.DescribeRegions(ctx, &ec2.DescribeRegionsInput{DryRun: dry})
+			return err
+		}},
 		{"ec2:GetImageBlockPublicAccessState", false, func(ctx context.Context) error {
 			_, err := e.GetImageBlockPublicAccessState(ctx, &ec2.GetImageBlockPublicAccessStateInput{DryRun: dry})
+			return err
+		}},
+		{"iam:GetInstanceProfile", false, func(ctx context.Context) error {
+			_, err := l.iam.GetInstanceProfile(ctx, &iam.GetInstanceProfileInput{InstanceProfileName: aws.String("stampmill-doctor")})
+			if codeIs(err, "NoSuchEntity") { // whoever may not look is told that first
+				return nil
+			}
 			return err
 		}},
 		{"elasticloadbalancing:DescribeTargetGroups", false, func(ctx context.Context) error {
