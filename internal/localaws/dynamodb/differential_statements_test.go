@@ -12,7 +12,7 @@ import (
 // and compares what each statement is answered, and what the tables hold.
 func TestDifferentialStatementsEndAsOnDynamoDBLocal(t *testing.T) {
 	t.Parallel()
-	compareRandom(t, 15_000, (*caller).statementsOrLook)
+	compareRandom(t, 8_000, (*caller).statementsOrLook)
 }
 
 func (c *caller) statementsOrLook() operation {
