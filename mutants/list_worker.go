@@ -105,5 +105,17 @@ func workerMutants() []mutant {
 	}`, `	}`}},
 			tests: in(jobsTests, "TestAnOutageOfHalfADayStaysUnderTheRedriveLimit"),
 		},
+		{
+			name:   "trickle-a-message-a-receive",
+			breaks: "each event that trickles in costs a receive and a look-up of its own",
+			edits:  []edit{{workerFile, `n > 0 && n < room && lane != LaneHigh {`, `n > 0 && n > room && lane != LaneHigh {`}},
+			tests:  in(jobsTests, "TestMessagesThatTrickleInComeSeveralAReceiveButUrgentOnesAtOnce"),
+		},
+		{
+			name:   "urgent-messages-gathered",
+			breaks: "urgent messages wait for each other",
+			edits:  []edit{{workerFile, `n > 0 && n < room && lane != LaneHigh {`, `n > 0 && n < room {`}},
+			tests:  in(jobsTests, "TestMessagesThatTrickleInComeSeveralAReceiveButUrgentOnesAtOnce"),
+		},
 	}
 }

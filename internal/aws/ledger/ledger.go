@@ -122,16 +122,18 @@ func (t *Ledger) get(ctx context.Context, pk, sk string) (item, error) {
 	if err != nil {
 		return nil, awserr.From(err, pk+" "+sk)
 	}
+	if len(out.Item) == 0 {
+		return nil, nil //nolint:nilnil // there is none
+	}
 	return out.Item, nil
 }
 
 // load reads one thing as it is now.
 func load[T any](ctx context.Context, t *Ledger, pk, sk string) (thing T, it item, err error) {
-	it, err = t.get(ctx, pk, sk)
-	if err != nil || len(it) == 0 {
+	if it, err = t.get(ctx, pk, sk); err != nil {
 		return thing, nil, err
 	}
-	err = decode(it, &thing)
+	thing, err = loaded[T](it)
 	return thing, it, err
 }
 

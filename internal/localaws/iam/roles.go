@@ -147,12 +147,23 @@ type policyIn struct {
 	Policy string `query:"PolicyName"`
 }
 
-func (s *Service) getRole(r *api.Request) (any, error) {
-	var in roleIn
-	if err := api.DecodeQuery(r.Form, &in); err != nil {
-		return nil, err
+type documentIn struct {
+	policyIn
+	Document string `query:"PolicyDocument"`
+}
+
+func (in roleIn) named() string { return in.Name }
+
+// asked reads a request about a role, and finds the role.
+func asked[In interface{ named() string }](s *Service, r *api.Request) (in In, found role, err error) {
+	if err = api.DecodeQuery(r.Form, &in); err == nil {
+		found, err = s.roleNamed(r, in.named())
 	}
-	found, err := s.roleNamed(r, in.Name)
+	return in, found, err
+}
+
+func (s *Service) getRole(r *api.Request) (any, error) {
+	_, found, err := asked[roleIn](s, r)
 	if err != nil {
 		return nil, err
 	}
@@ -160,14 +171,7 @@ func (s *Service) getRole(r *api.Request) (any, error) {
 }
 
 func (s *Service) putRolePolicy(r *api.Request) (any, error) {
-	var in struct {
-		policyIn
-		Document string `query:"PolicyDocument"`
-	}
-	if err := api.DecodeQuery(r.Form, &in); err != nil {
-		return nil, err
-	}
-	found, err := s.roleNamed(r, in.Name)
+	in, found, err := asked[documentIn](s, r)
 	if err != nil {
 		return nil, err
 	}
@@ -185,11 +189,7 @@ func (s *Service) putRolePolicy(r *api.Request) (any, error) {
 }
 
 func (s *Service) listRolePolicies(r *api.Request) (any, error) {
-	var in roleIn
-	if err := api.DecodeQuery(r.Form, &in); err != nil {
-		return nil, err
-	}
-	found, err := s.roleNamed(r, in.Name)
+	_, found, err := asked[roleIn](s, r)
 	if err != nil {
 		return nil, err
 	}
@@ -200,11 +200,7 @@ func (s *Service) listRolePolicies(r *api.Request) (any, error) {
 }
 
 func (s *Service) deleteRolePolicy(r *api.Request) (any, error) {
-	var in policyIn
-	if err := api.DecodeQuery(r.Form, &in); err != nil {
-		return nil, err
-	}
-	found, err := s.roleNamed(r, in.Name)
+	in, found, err := asked[policyIn](s, r)
 	if err != nil {
 		return nil, err
 	}
@@ -218,11 +214,7 @@ func (s *Service) deleteRolePolicy(r *api.Request) (any, error) {
 }
 
 func (s *Service) deleteRole(r *api.Request) (any, error) {
-	var in roleIn
-	if err := api.DecodeQuery(r.Form, &in); err != nil {
-		return nil, err
-	}
-	found, err := s.roleNamed(r, in.Name)
+	_, found, err := asked[roleIn](s, r)
 	if err != nil {
 		return nil, err
 	}

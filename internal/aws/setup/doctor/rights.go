@@ -98,7 +98,9 @@ var workersOnly = []string{launching, "ec2:CreateImage", "ec2:CopyImage", "ec2:S
 var dry = aws.Bool(true)
 
 // looks are the reads.
-func (l *looker) looks() []trial {
+func (l *looker) looks() []trial { return slices.Concat(l.looksAtEC2(), l.otherLooks()) }
+
+func (l *looker) looksAtEC2() []trial {
 	e := l.ec2
 	return []trial{
 		{"ec2:DescribeInstances", false, func(ctx context.Context) error {
@@ -153,6 +155,11 @@ func (l *looker) looks() []trial {
 			_, err := e.GetImageBlockPublicAccessState(ctx, &ec2.GetImageBlockPublicAccessStateInput{DryRun: dry})
 			return err
 		}},
+	}
+}
+
+func (l *looker) otherLooks() []trial {
+	return []trial{
 		{"iam:GetInstanceProfile", false, func(ctx context.Context) error {
 			_, err := l.iam.GetInstanceProfile(ctx, &iam.GetInstanceProfileInput{InstanceProfileName: aws.String("stampmill-doctor")})
 			if codeIs(err, "NoSuchEntity") { // whoever may not look is told that first
