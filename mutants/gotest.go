@@ -29,8 +29,9 @@ type outcome struct {
 	reason  string
 }
 
-// goTest runs a selection, with the overlay if there is one. Each run keeps to one core: several run at once.
-func goTest(ctx context.Context, root string, s selection, overlay string) outcome {
+// goTest runs a selection, with the overlay and the build cache if they are named. Each run keeps to one core: several run
+// at once.
+func goTest(ctx context.Context, root string, s selection, overlay, builds string) outcome {
 	args := []string{"test", "-vet=off", "-ldflags=-s -w", "-failfast", "-p=1", "-timeout", testLimit.String(), "-run", s.run}
 	if overlay != "" {
 		args = append(args, "-overlay", overlay)
@@ -38,6 +39,9 @@ func goTest(ctx context.Context, root string, s selection, overlay string) outco
 	command := exec.CommandContext(ctx, "go", append(args, "./"+s.pkg)...)
 	command.Dir = root
 	command.Env = append(os.Environ(), "GOMAXPROCS=1")
+	if builds != "" {
+		command.Env = append(command.Env, "GOCACHE="+builds)
+	}
 	if s.env != "" {
 		command.Env = append(command.Env, s.env)
 	}

@@ -63,9 +63,16 @@ func try(ctx context.Context, run string, list, quick bool, jobs int) (bool, err
 		return false, err
 	}
 	defer func() { _ = os.RemoveAll(folder) }()
-	t := &trial{ctx: ctx, root: root, folder: folder, jobs: jobs}
+	t := &trial{ctx: ctx, root: root, folder: folder, jobs: jobs, caches: make(chan *cache, jobs)}
 	if !quick && !t.sound(chosen) {
 		return false, ctx.Err()
+	}
+	for i := range jobs {
+		c, err := linkedCache(ctx, filepath.Join(folder, fmt.Sprintf("cache-%d", i)))
+		if err != nil {
+			return false, err
+		}
+		t.caches <- c
 	}
 	return t.catch(chosen), ctx.Err()
 }
@@ -84,6 +91,7 @@ type trial struct {
 	root   string
 	folder string
 	jobs   int
+	caches chan *cache // one a job
 
 	print sync.Mutex
 }
@@ -120,7 +128,7 @@ func (t *trial) sound(mutants []mutant) bool {
 	failures := make([]bool, len(together))
 	t.each(len(together), func(i int) {
 		begun := time.Now()
-		o := goTest(t.ctx, t.root, together[i], "")
+		o := goTest(t.ctx, t.root, together[i], "", "")
 		if o.verdict != passed {
 			failures[i] = true
 			t.say("UNSOUND   %s: without any mutant: %s", together[i], o.reason)
@@ -180,8 +188,15 @@ func (t *trial) one(m mutant) bool {
 		t.say("BROKEN    %-34s %v", m.name, err)
 		return false
 	}
+	builds := <-t.caches
+	defer func() {
+		if err := builds.prune(); err != nil {
+			t.say("the build cache is not pruned: %v", err)
+		}
+		t.caches <- builds
+	}()
 	for _, s := range m.tests {
-		switch o := goTest(t.ctx, t.root, s, overlay); o.verdict {
+		switch o := goTest(t.ctx, t.root, s, overlay, builds.folder); o.verdict {
 		case failed:
 			t.say("caught    %-34s %5.1f s  %s %s", m.name, time.Since(begun).Seconds(), s.pkg, o.reason)
 			return true
