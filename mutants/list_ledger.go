@@ -24,14 +24,14 @@ func ledgerMutants() []mutant {
 		{
 			name:   "current-moves-back",
 			breaks: "5: a bake that ends late moves current back to its older version",
-			edits:  []edit{{"internal/aws/ledger/publish.go", `		if v.Number > image.Current {`, `		if v.Number != image.Current {`}},
+			edits:  []edit{{"internal/aws/ledger/publish.go", `		if v.Number > image.Current && !v.Held {`, `		if v.Number != image.Current && !v.Held {`}},
 			tests:  in(ledgerTests, "TestCurrentNeverMovesBackwards"),
 		},
 		{
 			name:   "publish-undoes-a-rollback",
 			breaks: "5: a publish that is repeated moves current forward again after an explicit rollback",
-			edits: []edit{{"internal/aws/ledger/publish.go", `		case l.Available, l.Retiring, l.Retired:
-			return nil // it has committed already`, `		case l.Available, l.Retiring, l.Retired:`}},
+			edits: []edit{{"internal/aws/ledger/publish.go", `		case l.Available, l.Retiring, l.Retired, l.Recalled:
+			return nil // it has committed already`, `		case l.Available, l.Retiring, l.Retired, l.Recalled:`}},
 			tests: in(ledgerTests, "TestARepeatedPublishDoesNotUndoARollback"),
 		},
 		{

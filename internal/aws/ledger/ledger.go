@@ -6,6 +6,7 @@
 //	image#NAME   #                  the image
 //	image#NAME   v#0000000041       one of its versions
 //	image#NAME   r#INCARNATION#RUN  which number a bake reserved, so that it asks twice and gets one
+//	image#NAME   m#INCARNATION#RUN  how a person's order moved what is current
 //	fleet#NAME   #                  the fleet, with its owner and its line
 //	fleet#NAME   s#0000000017       the holder of one of its ordinals
 //	images       NAME               that the image exists, to list images

@@ -10,7 +10,7 @@ import (
 )
 
 // Publish commits a bake: in one transaction, which also checks the fence, the version becomes available, and the image's
-// current moves to it unless it stands at a newer one. It tells where current stands then. A bake that has committed
+// current moves to it unless it stands at a newer one or the version is held. It tells where current stands then. A bake that has committed
 // already changes nothing more, so that repeating it after a rollback does not move current forward again. Labels that are
 // not nil become the image's when current moves.
 func (t *Ledger) Publish(ctx context.Context, g jobs.Guard, v l.Version, labels map[string]string) (current int, err error) {
@@ -37,13 +37,13 @@ func (t *Ledger) Publish(ctx context.Context, g jobs.Guard, v l.Version, labels 
 		current = image.Current
 		switch stands.State {
 		case l.Candidate:
-		case l.Available, l.Retiring, l.Retired:
+		case l.Available, l.Retiring, l.Retired, l.Recalled:
 			return nil // it has committed already
 		default:
 			return refused(v.Image, v.Number, stands.State, l.Available)
 		}
 		image.Usual = l.Learnt(image.Usual, v.Took)
-		if v.Number > image.Current {
+		if v.Number > image.Current && !v.Held {
 			current, image.Current = v.Number, v.Number
 			if labels != nil {
 				image.Labels = labels
@@ -112,7 +112,7 @@ func mayBecome(from, to l.VersionState) bool {
 	case l.Abandoned:
 		return from == l.Candidate
 	case l.Retiring:
-		return from == l.Available
+		return from == l.Available || from == l.Recalled
 	case l.Retired:
 		return from == l.Available || from == l.Retiring
 	}

@@ -36,6 +36,7 @@ const (
 	Retiring  VersionState = "retiring" // not to be used any more; its AMIs are being removed
 	Retired   VersionState = "retired"
 	Abandoned VersionState = "abandoned" // its bake failed or was cancelled
+	Recalled  VersionState = "recalled"  // a person took it back: its AMIs are disabled, nothing is launched from it
 )
 
 // Version is one version of an image: web@41.
@@ -60,6 +61,13 @@ type Version struct {
 	// took: the image's Usual learns it at the commit.
 	Usual map[string]Usual   `json:"usual,omitempty"`
 	Took  map[string]float64 `json:"took,omitempty"`
+	// Held: it was published without becoming current; promote makes it so.
+	Held bool `json:"held,omitempty"`
+	// Content is what is in it, where the builder could tell.
+	Content *Content `json:"content,omitempty"`
+	// Recall is there of a recalled version, Retirement once its removal has begun.
+	Recall     *Recall     `json:"recall,omitempty"`
+	Retirement *Retirement `json:"retirement,omitempty"`
 }
 
 // RegionalCopy is a version's AMI in one region.
