@@ -29,7 +29,7 @@ func (s *stint) fanOut(ctx context.Context, step Step, move Move) (Move, error) 
 		if err != nil {
 			return Move{}, &Error{Class: Fatal, Op: "fan out", Thing: child.Name, Err: err}
 		}
-		list[i] = FanChild{Child: child, Key: key, Digest: digest, ID: Identity(child.Kind, child.Name, job.Target, key)}
+		list[i] = FanChild{Child: child, Key: key, Digest: digest, ID: Identity(child.Kind, child.Name, child.target(job), key)}
 	}
 	job.Fans = number
 	job.Fan = &Fan{Number: number, Step: step.Name, Count: len(list)}
@@ -54,8 +54,16 @@ func childKey(incarnation string, run, fan, index int) string {
 	return fmt.Sprintf("%s-r%d-f%d-%d", incarnation, run, fan, index)
 }
 
+func (c Child) target(parent *Job) Target {
+	if c.Target != nil {
+		return *c.Target
+	}
+	return parent.Target
+}
+
 func (c Child) submission(parent *Job) *Message {
-	return &Message{Schema: SchemaVersion, Type: Submit, Kind: c.Kind, Name: c.Name, Role: parent.Target.Role, Region: parent.Target.Region,
+	target := c.target(parent)
+	return &Message{Schema: SchemaVersion, Type: Submit, Kind: c.Kind, Name: c.Name, Role: target.Role, Region: target.Region,
 		Priority: parent.Priority, Labels: parent.Labels, Spec: c.Spec}
 }
 

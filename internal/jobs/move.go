@@ -33,6 +33,8 @@ type Child struct {
 	Kind string          `json:"kind"`
 	Name string          `json:"name"`
 	Spec json.RawMessage `json:"spec"`
+	// Target is where the child works; nil: where its parent does.
+	Target *Target `json:"target,omitempty"`
 }
 
 // Done moves on to the next step.

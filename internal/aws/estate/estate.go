@@ -181,7 +181,11 @@ func (e *Estate) nameServers(ctx context.Context, named map[string]bool) error {
 		if err != nil {
 			return err
 		}
-		for _, s := range servers {
+		seconds, err := e.ledger.Seconds(ctx, fleet.Name)
+		if err != nil {
+			return err
+		}
+		for _, s := range append(servers, seconds...) {
 			if s.InstanceID != "" {
 				named[s.InstanceID] = true
 			}

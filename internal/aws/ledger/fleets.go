@@ -159,7 +159,11 @@ func (t *Ledger) DeleteFleet(ctx context.Context, g jobs.Guard, name string) err
 		if err != nil {
 			return err
 		}
-		if len(servers) > 0 {
+		seconds, err := t.Seconds(ctx, name)
+		if err != nil {
+			return err
+		}
+		if len(servers)+len(seconds) > 0 {
 			return jobs.Fatalf("ledger", "fleet "+name, "it still has servers", "terminate them first")
 		}
 		return t.write(ctx, g, name, t.remove(fleetKey(name), own, revised(read)), t.remove(allFleets, name, condition{}))

@@ -63,6 +63,7 @@ func imageKey(name string) string  { return "image#" + name }
 func fleetKey(name string) string  { return "fleet#" + name }
 func versionKey(number int) string { return fmt.Sprintf("v#%010d", number) }
 func serverKey(ordinal int) string { return fmt.Sprintf("s#%010d", ordinal) }
+func secondKey(ordinal int) string { return fmt.Sprintf("second#%010d", ordinal) }
 
 func text(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
 func integer(n int) types.AttributeValue {

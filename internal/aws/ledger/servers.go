@@ -24,10 +24,14 @@ func (t *Ledger) Servers(ctx context.Context, fleet string) ([]l.Server, error) 
 // one of the same incarnation, or the same instance; else the error is of class Duplicate and names the holder. What earlier
 // transactions wrote stays: repeat it all.
 func (t *Ledger) PutServers(ctx context.Context, g jobs.Guard, servers []l.Server) error {
+	return t.putInto(ctx, g, serverKey, servers)
+}
+
+func (t *Ledger) putInto(ctx context.Context, g jobs.Guard, slot func(ordinal int) string, servers []l.Server) error {
 	for chunk := range slices.Chunk(servers, perTransaction) {
 		actions := make([]types.TransactWriteItem, 0, len(chunk))
 		for _, s := range chunk {
-			it, err := serverItem(s)
+			it, err := serverItem(s, slot)
 			if err != nil {
 				return err
 			}
@@ -46,10 +50,14 @@ func (t *Ledger) PutServers(ctx context.Context, g jobs.Guard, servers []l.Serve
 
 // DeleteServers forgets the holders of the ordinals, which are then free.
 func (t *Ledger) DeleteServers(ctx context.Context, g jobs.Guard, fleet string, ordinals []int) error {
+	return t.deleteFrom(ctx, g, serverKey, fleet, ordinals)
+}
+
+func (t *Ledger) deleteFrom(ctx context.Context, g jobs.Guard, slot func(ordinal int) string, fleet string, ordinals []int) error {
 	for chunk := range slices.Chunk(ordinals, perTransaction) {
 		actions := make([]types.TransactWriteItem, 0, len(chunk))
 		for _, ordinal := range chunk {
-			actions = append(actions, t.remove(fleetKey(fleet), serverKey(ordinal), condition{}))
+			actions = append(actions, t.remove(fleetKey(fleet), slot(ordinal), condition{}))
 		}
 		if err := t.write(ctx, g, "fleet "+fleet, actions...); err != nil {
 			return err
@@ -58,7 +66,7 @@ func (t *Ledger) DeleteServers(ctx context.Context, g jobs.Guard, fleet string, 
 	return nil
 }
 
-func serverItem(s l.Server) (item, error) {
+func serverItem(s l.Server, slot func(ordinal int) string) (item, error) {
 	attributes := item{}
 	if s.Incarnation != "" {
 		attributes["inc"] = text(s.Incarnation)
@@ -66,7 +74,7 @@ func serverItem(s l.Server) (item, error) {
 	if s.InstanceID != "" {
 		attributes["instance"] = text(s.InstanceID)
 	}
-	return document(fleetKey(s.Fleet), serverKey(s.Ordinal), s, attributes)
+	return document(fleetKey(s.Fleet), slot(s.Ordinal), s, attributes)
 }
 
 // holds: nobody else holds the ordinal.

@@ -88,6 +88,13 @@ type Fleet struct {
 	Line    []string        `json:"line,omitempty"`
 	Spec    json.RawMessage `json:"spec,omitempty"` // of the last Launch that owned it
 	Updated time.Time       `json:"updated"`
+	// Previous is what the fleet ran before its last rollout: web@40. Rollout is that job.
+	Previous string `json:"previous,omitempty"`
+	Rollout  string `json:"rollout,omitempty"`
+	// Group is the Auto Scaling group that keeps the servers, where one does.
+	Group string `json:"group,omitempty"`
+	// Imported: its servers were there before Stampmill knew of them.
+	Imported bool `json:"imported,omitempty"`
 }
 
 // ServerState is where a server stands.
@@ -99,9 +106,11 @@ const (
 	Launched ServerState = "launched"
 	Healthy  ServerState = "healthy"
 	Leaving  ServerState = "leaving" // being deregistered and terminated
+	Parked   ServerState = "parked"  // stopped, while its successor is tried; started again if that fails
 )
 
-// Server is the holder of one ordinal.
+// Server is one that the ledger names: the holder of an ordinal, or, in the ordinal's second slot, its successor before the
+// swap and the leaving old one after it.
 type Server struct {
 	Fleet       string      `json:"fleet"`
 	Ordinal     int         `json:"ordinal"`
