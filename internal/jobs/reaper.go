@@ -200,6 +200,9 @@ func (r *Reaper) orphaned(thing Thing, rows map[string]*Row, named map[string]bo
 	if thing.Tags[TagInstallation] != r.Installation || thing.Tags[TagJob] == "" || thing.Tags[TagIncarnation] == "" || thing.Tags[TagRun] == "" {
 		return false // not ours beyond doubt
 	}
+	if thing.Tags[TagAdopted] != "" {
+		return false // imported: only what a job asks for ends it
+	}
 	if named[thing.ID] {
 		return false
 	}

@@ -106,6 +106,9 @@ const (
 	TagIncarnation  = "stampmill:incarnation"
 	TagRun          = "stampmill:run"
 	TagThing        = "stampmill:thing"
+	// TagAdopted is on what was imported instead: the import's incarnation, which the ledger names. The reaper leaves such
+	// things alone, whatever else they carry.
+	TagAdopted = "stampmill:adopted"
 	// TagPrefix begins every tag of ours; users' tags may not.
 	TagPrefix = "stampmill:"
 )

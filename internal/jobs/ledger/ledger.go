@@ -61,6 +61,11 @@ type Version struct {
 	// took: the image's Usual learns it at the commit.
 	Usual map[string]Usual   `json:"usual,omitempty"`
 	Took  map[string]float64 `json:"took,omitempty"`
+	// Imported is the incarnation of the import that adopted the AMI; empty: a bake made it. Without Spec it can be launched
+	// and be a parent, but not rebuilt from source.
+	Imported string `json:"imported,omitempty"`
+	// TagsBefore are those of the adoption's tags that the AMI carried before.
+	TagsBefore []string `json:"tagsBefore,omitempty"`
 	// Held: it was published without becoming current; promote makes it so.
 	Held bool `json:"held,omitempty"`
 	// Content is what is in it, where the builder could tell.
@@ -129,4 +134,9 @@ type Server struct {
 	Launched    time.Time   `json:"launched,omitzero"`
 	// TargetGroups it was attached to, so that terminate knows what to release.
 	TargetGroups []string `json:"targetGroups,omitempty"`
+	// Differs says in what an imported server differs from its fleet's stored Launch spec, but for type and zone: a successor
+	// made of that spec would not be its equal.
+	Differs []string `json:"differs,omitempty"`
+	// TagsBefore are those of the adoption's tags that the server carried before it was imported: no undo takes them.
+	TagsBefore []string `json:"tagsBefore,omitempty"`
 }
