@@ -57,6 +57,11 @@ func instance(i types.Instance) c.Instance {
 			out.Volumes[aws.ToString(mapping.DeviceName)] = aws.ToString(mapping.Ebs.VolumeId)
 		}
 	}
+	if m := i.MetadataOptions; m != nil {
+		out.MetadataTokens, out.MetadataHops = string(m.HttpTokens), int(aws.ToInt32(m.HttpPutResponseHopLimit))
+		out.MetadataTags = m.InstanceMetadataTags == types.InstanceMetadataTagsStateEnabled
+	}
+	out.Monitoring = i.Monitoring != nil && i.Monitoring.State == types.MonitoringStateEnabled
 	for _, group := range i.SecurityGroups {
 		out.SecurityGroupIDs = append(out.SecurityGroupIDs, aws.ToString(group.GroupId))
 	}

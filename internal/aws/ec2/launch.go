@@ -61,6 +61,12 @@ func launchInput(q c.LaunchRequest) *ec2.RunInstancesInput {
 		},
 		TagSpecifications: launchTags(q),
 	}
+	if q.MetadataTokens != "" {
+		in.MetadataOptions.HttpTokens = types.HttpTokensState(q.MetadataTokens)
+	}
+	if q.MetadataHops > 0 {
+		in.MetadataOptions.HttpPutResponseHopLimit = aws.Int32(int32(q.MetadataHops))
+	}
 	if q.MetadataTags {
 		in.MetadataOptions.InstanceMetadataTags = types.InstanceMetadataTagsStateEnabled
 	}

@@ -22,6 +22,11 @@ type Instance struct {
 	Architecture, Platform   string            // x86_64 or arm64; linux or windows
 	InstanceProfile, KeyName string
 	SecurityGroupIDs         []string
+	// MetadataTokens is required or optional; MetadataHops is the metadata service's hop limit.
+	MetadataTokens string
+	MetadataHops   int
+	MetadataTags   bool // it reads its own tags from IMDS
+	Monitoring     bool // in detail
 }
 
 // String is the instance's id.
@@ -48,6 +53,9 @@ type LaunchRequest struct {
 	PublicIP                 *bool
 	Monitoring               bool
 	EBSOptimized             *bool
+	// MetadataTokens is required or optional; empty: required. MetadataHops 0 leaves the hop limit to the image and the account.
+	MetadataTokens string
+	MetadataHops   int
 }
 
 // LaunchTemplate names a launch template and a version (number, $Latest or $Default).

@@ -18,6 +18,10 @@ const presignFor = 7 * 24 * time.Hour
 // presigned address; as another address would be another parameter under the same token, that user data is kept.
 func (b *batch) prepareUserData(ctx context.Context, turn *jobs.Turn, stamp Stamp) error {
 	a := b.progress.Attempt
+	if data, err := stamp.Server.userData(); err != nil || len(data) > 0 {
+		a.UserData = spec.Digest(data)
+		return err
+	}
 	told, err := b.told(ctx, stamp)
 	if err != nil || told.Empty() {
 		return err
@@ -69,6 +73,9 @@ func (b *batch) userData(ctx context.Context, stamp Stamp) ([]byte, error) {
 		if err == nil && !found {
 			err = jobs.Fatalf("read the user data", a.Key, "it is not in the bucket any more", "submit the launch again")
 		}
+		return data, err
+	}
+	if data, err := stamp.Server.userData(); err != nil || len(data) > 0 {
 		return data, err
 	}
 	told, err := b.told(ctx, stamp)

@@ -96,6 +96,14 @@ type Server struct {
 	Monitoring bool `json:"monitoring,omitempty"`
 	// EBSOptimized is for types that do not have it by default.
 	EBSOptimized *bool `json:"ebsOptimized,omitempty"`
+	// MetadataTokens says whether the metadata service insists on session tokens (IMDSv2).
+	MetadataTokens string `json:"metadataTokens,omitempty" enum:"required,optional" default:"required"`
+	// MetadataHops is how many network hops the metadata service's answers may take; absent leaves it to the image and to the
+	// account.
+	MetadataHops int `json:"metadataHops,omitempty" min:"1" max:"64"`
+	// UserData is what EC2 gives the servers as it stands, instead of what hostname, settings and bootstrap make: the text, or
+	// base64: and its encoding. At most 16 KiB.
+	UserData string `json:"userData,omitempty"`
 }
 
 // Volume is one block device.
@@ -209,6 +217,7 @@ func (s *Spec) CheckSpec(p *spec.Problems) {
 			p.At("hostname").Add("%s", "write web-{ordinal:04}", err)
 		}
 	}
+	s.checkUserData(p.At("server", "userData"))
 	s.checkTags(p.At("tags"))
 	if s.Healthy.TargetGroup && len(s.Attach.TargetGroups) == 0 {
 		p.At("healthy", "targetGroup").Add("expected target groups to ask", "name them in attach: {targetGroups: […]}")

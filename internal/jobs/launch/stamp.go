@@ -100,6 +100,7 @@ func (s Stamp) request(rung Rung, count int) cloud.LaunchRequest {
 		LaunchTemplate: s.Template.cloud(), InstanceProfile: s.Server.InstanceProfile, KeyName: s.Server.KeyName,
 		SecurityGroupIDs: s.Server.SecurityGroups, MetadataTags: s.Server.MetadataTags, PublicIP: s.Server.PublicIP,
 		Monitoring: s.Server.Monitoring, EBSOptimized: s.Server.EBSOptimized,
+		MetadataTokens: s.Server.MetadataTokens, MetadataHops: s.Server.MetadataHops,
 	}
 	for _, device := range slices.Sorted(maps.Keys(s.Server.Volumes)) {
 		v := s.Server.Volumes[device]
