@@ -50,7 +50,7 @@ func familyMutants() []mutant {
 		{
 			name:   "unborn-child-not-buried",
 			breaks: "3: a child whose submission is still under way is made after its parent was cancelled",
-			edits: []edit{{familyFile, `			if _, _, err := s.engine.Store.Bury(`, `			if _, _, err := (nobody{}).Bury(`}, {familyFile, `func openChildren(`, `type nobody struct{}
+			edits: []edit{{familyFile, `			if _, _, err := t.engine.Store.Bury(`, `			if _, _, err := (nobody{}).Bury(`}, {familyFile, `func openChildren(`, `type nobody struct{}
 
 func (nobody) Bury(context.Context, string, int, time.Time) (*Row, bool, error) { return nil, true, nil }
 

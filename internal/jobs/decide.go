@@ -33,6 +33,8 @@ const (
 	VerdictReopen
 	// VerdictFlag sets the cancel flag, leased or not; then the message counts as one without a seq.
 	VerdictFlag
+	// VerdictOrder keeps the order, leased or not; then the message counts as one without a seq.
+	VerdictOrder
 	// VerdictClaim claims the job and works on it.
 	VerdictClaim
 	// VerdictHide makes the message visible again later; it is never deleted.
@@ -88,6 +90,9 @@ func decideAbsent(row *Row, m *Message) Verdict {
 func decideOpen(job *Job, m *Message, now time.Time) Verdict {
 	if m.Type == Cancel && m.Run == job.Run && job.Cancel != job.Run {
 		return VerdictFlag
+	}
+	if m.ordered(job) {
+		return VerdictOrder
 	}
 	if m.Type == Reopen && m.Run >= job.Run && !job.Leased(now) {
 		// There is nothing to retry yet. It must not serve as a wake: the same message could reopen the job later, and then

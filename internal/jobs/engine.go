@@ -234,7 +234,7 @@ func (a *admission) admit(ctx context.Context) (*Row, Outcome, error) {
 		if ok && verdict == VerdictTombstone {
 			return nil, deleted(), nil
 		}
-		if ok && verdict != VerdictFlag {
+		if ok && verdict != VerdictFlag && verdict != VerdictOrder {
 			return next, Outcome{}, nil
 		}
 		row = next
@@ -260,6 +260,9 @@ func (a *admission) attempt(ctx context.Context, verdict Verdict, now time.Time)
 		return store.Bury(ctx, a.id, a.message.Run, now.Add(a.engine.Retention))
 	case VerdictFlag:
 		return store.Flag(ctx, a.id, a.message.Run, a.message.Incarnation)
+	}
+	if verdict == VerdictOrder {
+		return store.Order(ctx, a.id, a.message.Run, a.message.Incarnation, a.message.Verb, a.message.order())
 	}
 	claim := Claim{ID: a.id, Incarnation: a.message.Incarnation, Delivery: a.delivery.Token,
 		Now: now.Add(-a.engine.Times.Skew), Until: now.Add(a.engine.Times.Lease)}

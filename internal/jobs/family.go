@@ -22,6 +22,9 @@ func (s *stint) fanOut(ctx context.Context, step Step, move Move) (Move, error) 
 	if err := s.inspectChildren(move.children); err != nil {
 		return Move{}, err
 	}
+	if s.turn.open > 0 {
+		return Move{}, &Error{Class: Fatal, Op: "fan out", Thing: step.Name, Message: fmt.Sprintf("%d children of the step have not ended", s.turn.open)}
+	}
 	list := make([]FanChild, len(move.children))
 	for i, child := range move.children {
 		key := childKey(job.Incarnation, job.Run, number, i)
@@ -32,7 +35,7 @@ func (s *stint) fanOut(ctx context.Context, step Step, move Move) (Move, error) 
 		list[i] = FanChild{Child: child, Key: key, Digest: digest, ID: Identity(child.Kind, child.Name, child.target(job), key)}
 	}
 	job.Fans = number
-	job.Fan = &Fan{Number: number, Step: step.Name, Count: len(list)}
+	job.Fan = &Fan{Number: number, Step: step.Name, Count: len(list), Beside: move.beside}
 	s.turn.children = nil
 	s.turn.Note("fans out %d children", len(list))
 	if err := s.turn.encode(); err != nil {
@@ -127,7 +130,8 @@ func (s *stint) gather(ctx context.Context, step Step) (Move, bool, error) {
 		return Move{}, false, err
 	}
 	if ended < job.Fan.Count && time.Since(job.Updated) < childPoll/2 {
-		return Wait(childPoll, "%d of %d children", job.Fan.Count-ended, job.Fan.Count), true, nil
+		move, waits := s.childrenLeft(job.Fan.Count - ended)
+		return move, waits, nil
 	}
 	rows, err := s.engine.Families.Rows(ctx, childIDs(list))
 	if err != nil {
@@ -137,40 +141,62 @@ func (s *stint) gather(ctx context.Context, step Step) (Move, bool, error) {
 		if slices.ContainsFunc(list, func(child FanChild) bool { return rows[child.ID] == nil }) {
 			job.Fan.Sent = false // the next delivery sends them all again; those that exist answer by deleting
 		}
-		return Wait(childPoll, "%d of %d children", job.Fan.Count-ended, job.Fan.Count), true, nil
+		move, waits := s.childrenLeft(job.Fan.Count - ended)
+		return move, waits, nil
 	}
 	if err := unreadable(rows); err != nil {
 		return Move{}, false, err
 	}
 	if open := openChildren(rows); open > 0 { // a child that had ended was retried: its next end wakes the parent
-		return Wait(childPoll, "%d of %d children", open, job.Fan.Count), true, nil
+		move, waits := s.childrenLeft(open)
+		return move, waits, nil
 	}
+	s.turn.open = 0
 	s.turn.children = childResults(list, rows)
 	return Move{}, false, nil
+}
+
+// childrenLeft waits for children that have not ended, or has their step carried out beside them.
+func (s *stint) childrenLeft(open int) (Move, bool) {
+	fan := s.turn.Job.Fan
+	if fan.Beside {
+		s.turn.open = open
+		return Move{}, false
+	}
+	return Wait(childPoll, "%d of %d children", open, fan.Count), true
 }
 
 // endChildren is the first step of every undo: children of a fan-out are cancelled, those that do not exist yet get a
 // tombstone, and all must be terminal before the parent's own things are undone.
 func (s *stint) endChildren(ctx context.Context, turn *Turn) (Move, error) {
-	job := turn.Job
+	open, err := turn.CancelChildren(ctx)
+	if open > 0 && err == nil {
+		return Wait(10*time.Second, "%d children to end", open), nil
+	}
+	return Done(), err
+}
+
+// CancelChildren asks the children of the step's fan-out to end, and tells how many have not ended yet. Those that do not exist
+// yet get a tombstone.
+func (t *Turn) CancelChildren(ctx context.Context) (open int, err error) {
+	job := t.Job
 	if job.Fan == nil {
-		return Done(), nil
+		return 0, nil
 	}
-	list, err := s.engine.Families.FanList(ctx, job)
+	list, err := t.engine.Families.FanList(ctx, job)
 	if err != nil {
-		return Move{}, err
+		return 0, err
 	}
-	rows, err := s.engine.Families.Rows(ctx, childIDs(list))
+	rows, err := t.engine.Families.Rows(ctx, childIDs(list))
 	if err != nil {
-		return Move{}, err
+		return 0, err
 	}
-	open := 0
 	for _, child := range list {
 		row := rows[child.ID]
 		switch {
 		case row == nil:
-			if _, _, err := s.engine.Store.Bury(ctx, child.ID, 1, s.turn.Now().Add(s.engine.Retention)); err != nil {
-				return Move{}, err
+			if _, _, err := t.engine.Store.Bury(ctx, child.ID, 1, t.Now().Add(t.engine.Retention)); err != nil {
+				return 0, err
 			}
 			open++ // its submission may have come first: look once more
 		case row.Unreadable != nil: // the others are cancelled all the same
@@ -181,15 +207,15 @@ func (s *stint) endChildren(ctx context.Context, turn *Turn) (Move, error) {
 				continue
 			}
 			cancel := &Message{Type: Cancel, Job: child.ID, Incarnation: row.Job.Incarnation, Run: row.Job.Run}
-			if err := s.engine.Sender.Send(ctx, WakeLane(job.Priority), cancel, 0); err != nil {
-				return Move{}, err
+			if err := t.engine.Sender.Send(ctx, WakeLane(job.Priority), cancel, 0); err != nil {
+				return 0, err
 			}
 		}
 	}
 	if open > 0 {
-		return Wait(10*time.Second, "%d children to end", open), nil
+		return open, nil
 	}
-	return Done(), unreadable(rows)
+	return 0, unreadable(rows)
 }
 
 // unreadable names the rows that cannot be read.

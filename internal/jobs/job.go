@@ -123,6 +123,8 @@ type Job struct {
 
 	// Cancel is the run that somebody asked to cancel; 0: none.
 	Cancel int
+	// Orders are the newest that somebody gave this run, by verb. The engine only keeps them: the kind's steps obey.
+	Orders map[Verb]Order
 	// Failure is why the job failed for good or was cancelled; it is set when undoing begins.
 	Failure string
 	// End is the terminal state that follows undoing.
@@ -179,6 +181,7 @@ type Fan struct {
 	Step   string `json:"step"`
 	Count  int    `json:"count"`
 	Sent   bool   `json:"sent,omitempty"`
+	Beside bool   `json:"beside,omitempty"` // its step is carried out while the children work
 }
 
 // Finished reports whether the job is in a terminal state.
@@ -187,6 +190,7 @@ func (j *Job) Finished() bool { return j.State != Open }
 // StartOver clears what the last run left, for a run that begins. Seq and fence go on.
 func (j *Job) StartOver() {
 	j.Phase, j.Step, j.Attempts, j.Data, j.Result = Forward, "", nil, nil, nil
+	j.Orders = nil
 	j.Cancel, j.Failure, j.End, j.Lost = 0, "", "", time.Time{}
 	j.Error, j.Errors, j.ErrorSince, j.StepSince = "", 0, time.Time{}, time.Now()
 	j.Wait, j.Awaits, j.Fan, j.Fans, j.Warnings, j.Grants = nil, nil, nil, 0, nil, nil

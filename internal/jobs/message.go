@@ -9,16 +9,19 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"time"
 )
 
 // MessageType says what a message wants.
 type MessageType string
 
-// The types of messages. Anybody may send the first three; the others are the job's own.
+// The types of messages. Anybody may send the first four; the others are the job's own.
 const (
 	Submit MessageType = "submit"
 	Cancel MessageType = "cancel"
 	Reopen MessageType = "retry"
+	// Ordering brings an order: see Verb.
+	Ordering MessageType = "order"
 	// Wake carries the seq of the save that it follows.
 	Wake MessageType = "wake"
 	// Nudge wakes without a seq: a finished child, an event.
@@ -46,6 +49,11 @@ type Message struct {
 	Incarnation string `json:"incarnation,omitempty"`
 	Run         int    `json:"run,omitempty"`
 	Seq         int64  `json:"seq,omitempty"`
+
+	// An order's.
+	Verb  Verb      `json:"verb,omitempty"`
+	Value string    `json:"value,omitempty"`
+	At    time.Time `json:"at,omitzero"`
 
 	awaited string // key of the thing whose event this nudge is; no queue can say it
 }
@@ -151,16 +159,19 @@ func (m *Message) check() error {
 	switch m.Type {
 	case Submit:
 		return m.checkSubmission()
-	case Cancel, Reopen, Wake, Nudge:
+	case Cancel, Reopen, Ordering, Wake, Nudge:
 		if !jobPattern.MatchString(m.Job) {
 			return fmt.Errorf(`"job" is %q; expected a job's id, such as bake-web-abcdefghijklmnop`, clip(m.Job))
 		}
 		if m.Run < 1 && m.Type != Nudge {
 			return fmt.Errorf(`"run" is %d; expected the number of the run that is meant, from 1`, m.Run)
 		}
+		if m.Type == Ordering {
+			return m.checkOrder()
+		}
 		return nil
 	default:
-		return fmt.Errorf(`"type" is %q; expected submit, cancel or retry`, clip(string(m.Type)))
+		return fmt.Errorf(`"type" is %q; expected submit, cancel, retry or order`, clip(string(m.Type)))
 	}
 }
 

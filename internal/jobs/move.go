@@ -17,6 +17,7 @@ type Move struct {
 	company  time.Duration // how long an event may wait for others
 	exact    bool          // not rounded up to a common tick
 	onward   bool          // the step is done: the next one waits
+	beside   bool          // the step is carried out while its children work
 }
 
 type moveKind int
@@ -59,6 +60,14 @@ func (m Move) Onward() Move {
 // FanOut sends the children and carries the same step out again once all of them have finished; Turn.Children then
 // tells how. A step that wants no children returns Done.
 func FanOut(children ...Child) Move { return Move{what: moveFanOut, children: children} }
+
+// Beside has the step carried out again at each wake while its children work, so that it can act meanwhile: Turn.OpenChildren
+// tells how many have not ended, and Turn.Children is nil until all have. Waits of the step are up to it; the last child's end
+// wakes it in any case. Once it has taken their results in, it says so by Turn.TookIn, and may fan out again.
+func (m Move) Beside() Move {
+	m.beside = m.what == moveFanOut
+	return m
+}
 
 // Fail ends the job for good: what it made is undone, then it is failed with the reason.
 func Fail(format string, args ...any) Move {

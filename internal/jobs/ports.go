@@ -15,6 +15,9 @@ type Store interface {
 	Claim(ctx context.Context, c Claim) (row *Row, ok bool, err error)
 	// Flag sets the cancel flag of the open job's run, leased or not.
 	Flag(ctx context.Context, id string, run int, incarnation string) (row *Row, ok bool, err error)
+	// Order keeps the order for the open job's run, leased or not, unless it has one with the same verb that is as new. Ok is
+	// false where it was not kept; the row says what stands there.
+	Order(ctx context.Context, id string, run int, incarnation string, verb Verb, o Order) (row *Row, ok bool, err error)
 	// Bury leaves a tombstone where nothing stands.
 	Bury(ctx context.Context, id string, run int, expires time.Time) (row *Row, ok bool, err error)
 	// Save writes the job on condition of its fence and of the seq that it had, and gives the cancel flag as it stands

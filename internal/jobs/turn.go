@@ -21,6 +21,7 @@ type Turn struct {
 	engine   *Engine
 	program  Program
 	children []ChildResult
+	open     int  // children that the step works beside
 	dirty    bool // there is something to save before the next act
 	same     bool // the step under way changed nothing that another look would not tell again
 	lost     error
@@ -144,6 +145,15 @@ func (t *Turn) Warn(format string, args ...any) {
 
 // Children are the children of the fan-out that this step returned before, all finished; nil if it returned none yet.
 func (t *Turn) Children() []ChildResult { return t.children }
+
+// OpenChildren is how many children of the step's fan-out have not ended, where the step works beside them.
+func (t *Turn) OpenChildren() int { return t.open }
+
+// TookIn says that what the children told is in the program's Data: the next delivery does not gather them again, and the
+// step may fan out anew. It counts from the next save.
+func (t *Turn) TookIn() {
+	t.Job.Fan, t.children, t.dirty = nil, nil, true
+}
 
 // LookUntil is until when an undo must look for what may have been made without being recorded: the propagation limit
 // after the last instant at which such a call may have been sent. The zero time: one look is enough.

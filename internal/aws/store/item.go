@@ -132,6 +132,7 @@ func decodeJob(it item) (*jobs.Job, error) {
 		Grants: d.Grants, Fan: d.Fan, Fans: d.Fans, Created: moment(integer(it, "at")), Updated: moment(d.Updated), Ended: moment(d.Ended),
 		Rescues: int(integer(it, "rescues")),
 	}
+	j.Orders = decodeOrders(it, j.Run)
 	if awaits, ok := it["aw"].(*types.AttributeValueMemberSS); ok {
 		j.Awaits = awaits.Value
 	}
@@ -149,6 +150,7 @@ func decodeJob(it item) (*jobs.Job, error) {
 	}
 	if d.Run < j.Run { // the claim that opened this run could not rewrite the document
 		j.StartOver()
+		j.Orders = decodeOrders(it, j.Run)
 		j.Cancel = int(integer(it, "cancel")) // it came after the run was opened, which took the last run's away
 	}
 	return j, nil

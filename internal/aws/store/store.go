@@ -1,7 +1,7 @@
 // Package store keeps jobs in DynamoDB, one item a job, by conditional writes only.
 //
 // What conditions look at stands in attributes of its own: state, inc (incarnation), run, seq, fence, lease, dlv (the
-// delivery that claimed last), claims, cancel, exp (TTL), due and ds (the sparse index of due jobs), at and ls (the index
+// delivery that claimed last), claims, cancel, o and a verb (that order), exp (TTL), due and ds (the sparse index of due jobs), at and ls (the index
 // that lists), aw (the things whose events end the job's wait). The rest of the job is one compressed document, b, and the
 // spec another, spec. The same table holds tombstones, children's lists and counts, leases, who awaits which thing, and pools
 // without capacity (internal/aws/capacity), told apart by the attribute t.
@@ -137,6 +137,23 @@ func flagged(id string, run int, incarnation string) *change {
 	w := &change{id: id, returns: true, set: []attribute{{"cancel", number(int64(run))}}}
 	w.equal("state", text(string(jobs.Open)))
 	w.equal("run", number(int64(run)))
+	if incarnation != "" {
+		w.equal("inc", text(incarnation))
+	}
+	return w
+}
+
+// Order implements jobs.Store.
+func (s *Store) Order(ctx context.Context, id string, run int, incarnation string, verb jobs.Verb, o jobs.Order) (*jobs.Row, bool, error) {
+	return s.change(ctx, "order", ordered(id, run, incarnation, verb, o))
+}
+
+func ordered(id string, run int, incarnation string, verb jobs.Verb, o jobs.Order) *change {
+	name, value := orderAttribute(verb), text(encodeOrder(run, o))
+	w := &change{id: id, returns: true, set: []attribute{{name, value}}}
+	w.equal("state", text(string(jobs.Open)))
+	w.equal("run", number(int64(run)))
+	w.where(term{absent, name, nil}, term{"<", name, text(encodeOrder(run, jobs.Order{At: o.At}))})
 	if incarnation != "" {
 		w.equal("inc", text(incarnation))
 	}

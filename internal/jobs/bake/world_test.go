@@ -269,6 +269,10 @@ func (w *world) Flag(_ context.Context, id string, run int, _ string) (row *jobs
 	return row, true, nil
 }
 
+func (w *world) Order(context.Context, string, int, string, jobs.Verb, jobs.Order) (*jobs.Row, bool, error) {
+	return nil, true, nil
+}
+
 func (w *world) Bury(context.Context, string, int, time.Time) (*jobs.Row, bool, error) {
 	return nil, true, nil
 }

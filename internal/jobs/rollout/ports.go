@@ -12,8 +12,8 @@ import (
 type Servers interface {
 	Instances(ctx context.Context, ids ...string) ([]cloud.Instance, error)
 	Terminate(ctx context.Context, ids ...string) error
-	Stop(ctx context.Context, id string) error
-	Start(ctx context.Context, id string) error
+	Stop(ctx context.Context, ids ...string) error
+	Start(ctx context.Context, ids ...string) error
 }
 
 // TargetGroups is the load balancers' side.

@@ -146,6 +146,22 @@ func (m *memory) Flag(_ context.Context, id string, run int, _ string) (row *job
 	return row, ok, err
 }
 
+func (m *memory) Order(_ context.Context, id string, run int, _ string, verb jobs.Verb, o jobs.Order) (row *jobs.Row, ok bool, err error) {
+	err = m.call(func() error {
+		if row = m.load(id); row == nil || row.Job == nil || row.Job.Finished() || row.Job.Run != run || !o.After(row.Job.Orders[verb]) {
+			return nil
+		}
+		if row.Job.Orders == nil {
+			row.Job.Orders = map[jobs.Verb]jobs.Order{}
+		}
+		row.Job.Orders[verb] = o
+		m.put(row.Job)
+		ok = true
+		return nil
+	})
+	return row, ok, err
+}
+
 func (m *memory) Bury(_ context.Context, id string, _ int, _ time.Time) (row *jobs.Row, ok bool, err error) {
 	err = m.call(func() error {
 		if row = m.load(id); row == nil {
@@ -165,7 +181,7 @@ func (m *memory) Save(_ context.Context, job *jobs.Job, s jobs.Saving) (cancel i
 		}
 		cancel = row.Job.Cancel
 		kept := *job
-		kept.Cancel = cancel
+		kept.Cancel, kept.Orders = cancel, row.Job.Orders
 		if !job.Lease.IsZero() {
 			kept.Lease = row.Job.Lease
 		}

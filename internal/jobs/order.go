@@ -1,0 +1,56 @@
+package jobs
+
+import (
+	"fmt"
+	"regexp"
+	"time"
+)
+
+// Verb is what an order wants of a job that is under way.
+type Verb string
+
+// The verbs. What a job does about one is its kind's to say; most do nothing.
+const (
+	Approve Verb = "approve"
+	Pause   Verb = "pause"
+	Resume  Verb = "resume"
+	Revert  Verb = "rollback"
+)
+
+// Verbs lists the verbs.
+var Verbs = []Verb{Approve, Pause, Resume, Revert}
+
+// Order is what somebody asked of a run of a job, and when. Of two with the same verb the newer one counts.
+type Order struct {
+	// Value narrows the verb down: the wave that is approved. It may be empty.
+	Value string    `json:"value,omitempty"`
+	At    time.Time `json:"at"`
+}
+
+// After reports whether the order was given later than another.
+func (o Order) After(other Order) bool { return o.At.After(other.At) }
+
+var valuePattern = regexp.MustCompile(`^[\x20-\x7e]{0,200}$`)
+
+func (m *Message) order() Order { return Order{Value: m.Value, At: m.At.UTC().Truncate(time.Millisecond)} }
+
+func (m *Message) checkOrder() error {
+	known := false
+	for _, verb := range Verbs {
+		known = known || m.Verb == verb
+	}
+	switch {
+	case !known:
+		return fmt.Errorf(`"verb" is %q; expected one of %v`, clip(string(m.Verb)), Verbs)
+	case m.At.IsZero() || m.At.Year() > 9999:
+		return fmt.Errorf(`"at" is %s; expected when the order was given`, m.At)
+	case !valuePattern.MatchString(m.Value):
+		return fmt.Errorf(`"value" is %q; expected at most 200 printable ASCII characters`, clip(m.Value))
+	}
+	return nil
+}
+
+// ordered: the message brings an order for the job's run that is newer than the one known.
+func (m *Message) ordered(job *Job) bool {
+	return m.Type == Ordering && m.Run == job.Run && m.order().After(job.Orders[m.Verb])
+}
