@@ -121,7 +121,7 @@ func TestWhatChangesIsTagged(t *testing.T) {
 		sid, condition := s["Sid"].(string), s["Condition"]
 		for _, action := range texts(s["Action"]) {
 			service, verb, _ := strings.Cut(action, ":")
-			looks := strings.HasPrefix(verb, "Describe") || verb == "GetImageBlockPublicAccessState" || verb == "GetAllowedImagesSettings"
+			looks := strings.HasPrefix(verb, "Describe") || verb == "GetImageBlockPublicAccessState" || verb == "GetAllowedImagesSettings" || verb == "GetImageAncestry"
 			if looks || (service != "ec2" && service != "elasticloadbalancing") || sid == "LaunchFrom" {
 				continue
 			}

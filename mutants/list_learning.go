@@ -34,7 +34,7 @@ func learningMutants() []mutant {
 		{
 			name:   "learnt-again-by-each-publish",
 			breaks: "a publish whose answer was lost is learned twice, and moves current back",
-			edits:  []edit{{publishFile, "		case l.Available, l.Retiring, l.Retired:\n			return nil // it has committed already", "		case l.Retiring, l.Retired:\n			return nil\n		case l.Available:"}},
+			edits:  []edit{{publishFile, "		case l.Available, l.Retiring, l.Retired, l.Recalled:\n			return nil // it has committed already", "		case l.Retiring, l.Retired:\n			return nil\n		case l.Available:"}},
 			tests:  in(ledgerTests, "TestWhatABakeTookIsLearntOnceAndHandedToTheNext"),
 		},
 		{

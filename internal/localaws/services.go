@@ -43,6 +43,9 @@ func (s *Server) newServices() ([]api.Service, error) {
 	if options.ResolveParameter == nil {
 		options.ResolveParameter = s.parameter
 	}
+	if options.ImageParameters == nil {
+		options.ImageParameters = s.imageParameters
+	}
 	if options.ProfileARN == nil {
 		options.ProfileARN = identities.ProfileARN
 	}
@@ -75,6 +78,11 @@ func (s *Server) newServices() ([]api.Service, error) {
 		return nil, err
 	}
 	return []api.Service{quotas, identities, queues, s.events, tables, objects, secrets, tokens, servers, commands, balancers}, nil
+}
+
+// imageParameters are the account's parameters of the type aws:ec2:image.
+func (s *Server) imageParameters(account, region string) map[string]string {
+	return s.services["ssm"].(*ssm.Service).ImageParameters(account, region)
 }
 
 // parameter asks SSM for a parameter's value, for image ids of the form resolve:ssm:NAME.

@@ -43,27 +43,6 @@ func (r *Region) NewestImage(ctx context.Context, owner, namePattern, architectu
 	return newest, true, nil
 }
 
-// ImageUsers tells what in this account still uses each AMI: ARNs of instances, launch templates, SSM parameters.
-func (r *Region) ImageUsers(ctx context.Context, imageIDs ...string) (map[string][]string, error) {
-	users := map[string][]string{}
-	for chunk := range slices.Chunk(imageIDs, referencesAtOnce) {
-		pages := ec2.NewDescribeImageReferencesPaginator(r.client, &ec2.DescribeImageReferencesInput{
-			ImageIds: chunk, IncludeAllResourceTypes: aws.Bool(true),
-		})
-		for pages.HasMorePages() {
-			page, err := pages.NextPage(ctx)
-			if err != nil {
-				return nil, wrap(err, chunk...)
-			}
-			for _, reference := range page.ImageReferences {
-				id := aws.ToString(reference.ImageId)
-				users[id] = append(users[id], aws.ToString(reference.Arn))
-			}
-		}
-	}
-	return users, nil
-}
-
 func (r *Region) fetchImages(ctx context.Context, ids []string) (map[string]c.Image, error) {
 	images, err := r.describeImages(ctx, &ec2.DescribeImagesInput{
 		Filters: []types.Filter{filter("image-id", ids...)}, IncludeDeprecated: aws.Bool(true),

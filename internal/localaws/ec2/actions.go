@@ -84,6 +84,11 @@ func init() {
 		"DisableImageBlockPublicAccess":        on(mutates, (*Service).disableImageBlockPublicAccess),
 		"GetAllowedImagesSettings":             on(describes, (*Service).getAllowedImagesSettings),
 		"DescribeImageReferences":              on(describes, (*Service).describeImageReferences),
+		"GetImageAncestry":                     on(describes, (*Service).getImageAncestry),
+		"CreateImageUsageReport":               on(mutates, (*Service).createImageUsageReport),
+		"DescribeImageUsageReports":            on(describes, (*Service).describeImageUsageReports),
+		"DescribeImageUsageReportEntries":      on(describes, (*Service).describeImageUsageReportEntries),
+		"DeleteImageUsageReport":               on(mutates, (*Service).deleteImageUsageReport),
 
 		"DescribeSnapshots":         on(describes, (*Service).describeSnapshots),
 		"CreateSnapshot":            on(mutates, (*Service).createSnapshot),

@@ -2,7 +2,6 @@ package ec2
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/stampmill/stampmill/internal/localaws/api"
@@ -130,10 +129,13 @@ func (s *Service) enableImageDeprecation(c *call, in *deprecationInput) (any, er
 		return nil, missing("DeprecateAt")
 	}
 	return s.change(c, in.ImageID, func(image *imageRecord) error {
-		if in.DeprecateAt.Before(c.now) {
+		switch {
+		case in.DeprecateAt.Before(c.now):
 			return api.Errorf("InvalidParameterValue", "Value (%s) for parameter deprecateAt is invalid. The date is in the past.", stamp(*in.DeprecateAt))
+		case in.DeprecateAt.After(c.now.AddDate(10, 0, 0)):
+			return api.Errorf("InvalidParameterValue", "Value (%s) for parameter deprecateAt is invalid. The date is more than 10 years away.", stamp(*in.DeprecateAt))
 		}
-		image.Deprecation = in.DeprecateAt.Truncate(time.Minute)
+		image.Deprecation = in.DeprecateAt.Round(time.Minute)
 		return nil
 	})
 }
@@ -192,62 +194,4 @@ func (s *Service) disableDeregistrationProtection(c *call, in *imageInput) (any,
 		return nil
 	})
 	return protectionXML{"true"}, err
-}
-
-type referencesInput struct {
-	dryable
-	paging
-	IDs     []string        `query:"ImageId"`
-	All     bool            `query:"IncludeAllResourceTypes"`
-	Sources []referenceKind `query:"ResourceType"`
-}
-
-type referenceKind struct {
-	Kind    string `query:"ResourceType"`
-	Options []struct {
-		Name   string   `query:"OptionName"`
-		Values []string `query:"OptionValue"`
-	} `query:"ResourceTypeOption"`
-}
-
-type referencesXML struct {
-	References list[referenceXML] `xml:"imageReferenceSet"`
-	NextToken  string             `xml:"nextToken,omitempty"`
-}
-
-type referenceXML struct {
-	ImageID string `xml:"imageId"`
-	Kind    string `xml:"resourceType"`
-	ARN     string `xml:"arn"`
-}
-
-// maxReferencedImages is DescribeImageReferences' limit ("Images" in aws-facts.md).
-const maxReferencedImages = 10
-
-// describeImageReferences tells which instances and launch template versions use the images. All answers are one page.
-func (s *Service) describeImageReferences(c *call, in *referencesInput) (any, error) {
-	if len(in.IDs) == 0 || len(in.IDs) > maxReferencedImages {
-		return nil, api.Errorf("InvalidParameterValue", "%d image ids are given, expected 1 to %d", len(in.IDs), maxReferencedImages)
-	}
-	if in.All == (len(in.Sources) > 0) {
-		return nil, api.Errorf("InvalidParameterCombination", "Give either IncludeAllResourceTypes or ResourceTypes")
-	}
-	wants := func(kind string) bool {
-		return in.All || slices.ContainsFunc(in.Sources, func(r referenceKind) bool { return r.Kind == kind })
-	}
-	var answer referencesXML
-	arn := "arn:aws:ec2:" + c.Region + ":" + c.Account + ":"
-	for _, i := range c.instances.order {
-		if wants("ec2:Instance") && i.live() && slices.Contains(in.IDs, i.ImageID) {
-			answer.References.Items = append(answer.References.Items, referenceXML{i.ImageID, "ec2:Instance", arn + "instance/" + i.ID})
-		}
-	}
-	for _, t := range c.templates.order {
-		for _, v := range t.Versions {
-			if wants("ec2:LaunchTemplate") && slices.Contains(in.IDs, strings.TrimSpace(v.Data.ImageID)) {
-				answer.References.Items = append(answer.References.Items, referenceXML{v.Data.ImageID, "ec2:LaunchTemplate", arn + "launch-template/" + t.ID})
-			}
-		}
-	}
-	return answer, nil
 }

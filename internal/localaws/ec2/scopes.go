@@ -20,6 +20,7 @@ type tables struct {
 	keys      *state.Table[*keyRecord]
 	templates *state.Table[*templateRecord]
 	spots     *state.Table[*spotRecord]
+	reports   *state.Table[*reportRecord]
 	tokens    *state.Table[*tokenRecord]
 	gone      *state.Table[*goneRecord]
 	contents  *state.Table[*content]
@@ -43,6 +44,7 @@ type scope struct {
 	keyPairs  *collection[*keyRecord]
 	templates *collection[*templateRecord]
 	spots     *collection[*spotRecord]
+	reports   *collection[*reportRecord]
 	addresses map[string]string // private IP → instance id
 	cursor    map[string]int    // subnet id → where to look for the next address
 }
@@ -71,6 +73,7 @@ func (s *Service) load() error {
 	open(table(store, "ec2-keys", &t.keys))
 	open(table(store, "ec2-templates", &t.templates))
 	open(table(store, "ec2-spots", &t.spots))
+	open(table(store, "ec2-usage-reports", &t.reports))
 	open(table(store, "ec2-tokens", &t.tokens))
 	open(table(store, "ec2-gone", &t.gone))
 	open(table(store, "ec2-contents", &t.contents))
@@ -102,6 +105,7 @@ func (s *Service) distribute() {
 	spread(s, s.tables.keys, func(b *base) *collection[*keyRecord] { return s.bareScope(b).keyPairs })
 	spread(s, s.tables.templates, func(b *base) *collection[*templateRecord] { return s.bareScope(b).templates })
 	spread(s, s.tables.spots, func(b *base) *collection[*spotRecord] { return s.bareScope(b).spots })
+	spread(s, s.tables.reports, func(b *base) *collection[*reportRecord] { return s.bareScope(b).reports })
 	spread(s, s.tables.volumes, func(b *base) *collection[*volumeRecord] { return s.bareScope(b).volumes })
 	spread(s, s.tables.instances, func(b *base) *collection[*instanceRecord] { return s.bareScope(b).instances })
 	spread(s, s.tables.images, func(b *base) *collection[*imageRecord] { return s.region(b.Region).images })
@@ -155,6 +159,7 @@ func (s *Service) bareScope(b *base) *scope {
 		instances: newCollection(s.tables.instances), volumes: newCollection(s.tables.volumes),
 		vpcs: newCollection(s.tables.vpcs), subnets: newCollection(s.tables.subnets), groups: newCollection(s.tables.groups),
 		keyPairs: newCollection(s.tables.keys), templates: newCollection(s.tables.templates), spots: newCollection(s.tables.spots),
+		reports:   newCollection(s.tables.reports),
 		addresses: map[string]string{}, cursor: map[string]int{},
 	}
 	if r, ok := regionNamed(b.Region); ok {

@@ -51,6 +51,8 @@ type Options struct {
 	Capacity []CapacityRule
 	// ResolveParameter reads an SSM parameter for an ImageId of the form resolve:ssm:name. Nil: such ids are refused.
 	ResolveParameter func(account, region, name string) (string, error)
+	// ImageParameters are an account's SSM parameters that name AMIs, by their names. Nil: it has none.
+	ImageParameters func(account, region string) map[string]string
 	// ProfileARN finds an account's instance profile by its name or ARN. Nil: every one is there.
 	ProfileARN func(account, nameOrARN string) (arn string, exists bool)
 	// KMSKeyUsable says whether a key can encrypt; nil accepts every well-formed key that the control "bad-kms-keys" does not name.

@@ -202,3 +202,16 @@ func shown(account, region, name string, v *version, decrypt bool) map[string]an
 	return map[string]any{"Name": name, "Type": v.Type, "Value": value, "Version": v.Number, "LastModifiedDate": epoch(v.Modified),
 		"ARN": arn(account, region, name), "DataType": v.DataType}
 }
+
+// ImageParameters are the account's parameters in the region that hold the ids of AMIs as aws:ec2:image, by their names.
+func (s *Service) ImageParameters(account, region string) map[string]string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	found := map[string]string{}
+	for _, p := range s.parameters.All() {
+		if v := p.current(); p.Account == account && p.Region == region && v.DataType == imageType {
+			found[p.Name] = v.Value
+		}
+	}
+	return found
+}
