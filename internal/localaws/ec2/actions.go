@@ -101,6 +101,21 @@ func init() {
 		"AttachVolume":              on(mutates, (*Service).attachVolume),
 		"DetachVolume":              on(mutates, (*Service).detachVolume),
 
+		"CreateReplaceRootVolumeTask":    on(mutates, (*Service).createReplaceRootVolumeTask),
+		"DescribeReplaceRootVolumeTasks": on(describes, (*Service).describeReplaceRootVolumeTasks),
+
+		"CreateNetworkInterface":          on(mutates, (*Service).createNetworkInterface),
+		"DescribeNetworkInterfaces":       on(describes, (*Service).describeNetworkInterfaces),
+		"AttachNetworkInterface":          on(mutates, (*Service).attachNetworkInterface),
+		"DetachNetworkInterface":          on(mutates, (*Service).detachNetworkInterface),
+		"ModifyNetworkInterfaceAttribute": on(mutates, (*Service).modifyNetworkInterfaceAttribute),
+		"DeleteNetworkInterface":          on(mutates, (*Service).deleteNetworkInterface),
+		"AllocateAddress":                 on(mutates, (*Service).allocateAddress),
+		"DescribeAddresses":               on(describes, (*Service).describeAddresses),
+		"AssociateAddress":                on(mutates, (*Service).associateAddress),
+		"DisassociateAddress":             on(mutates, (*Service).disassociateAddress),
+		"ReleaseAddress":                  on(mutates, (*Service).releaseAddress),
+
 		"CreateTags":   on(mutates, (*Service).createTags),
 		"DeleteTags":   on(mutates, (*Service).deleteTags),
 		"DescribeTags": on(describes, (*Service).describeTags),

@@ -16,6 +16,8 @@ type faults struct {
 	ImageFailures []countedFault `json:",omitempty"`
 	CopyFailures  []countedFault `json:",omitempty"`
 	BadKMSKeys    []string       `json:",omitempty"`
+	RootFailures  []rootFault    `json:",omitempty"`
+	StuckDetaches []stuckFault   `json:",omitempty"`
 }
 
 // launchFault lets the next Count launches in the pools that it matches die after they were accepted.
@@ -87,6 +89,9 @@ func (s *Service) takeFault(from *[]countedFault, c *call) bool {
 //	image-failures     {"count":N,"region"}                                      CreateImage calls whose AMI fails
 //	copy-failures      {"count":N,"region"}                                      CopyImage calls whose AMI fails
 //	bad-kms-keys       {"keys":[…]}                                              keys that cannot encrypt (parts of their ids)
+//	root-volume-failures {"count":N,"state":"failed|failed-detached","instance"} root volume replacements that fail
+//	stuck-detaches     {"count":N,"volume"}                                      detaching volumes that stay busy until forced
+//	marketplace        {"image":"ami-…","code":"…"}                              an AMI that carries a product code
 //	new-base-ami       {"line":"al2023-x86_64","region"}                         a vendor's newer AMI; all regions without one
 //	interrupt-spot     {"instance":"i-…","warning":"2m"}                         a spot interruption
 //	kill-instance      {"instance":"i-…"}                                        a host that fails: the instance terminates
@@ -110,6 +115,18 @@ func (s *Service) Controls() map[string]func(json.RawMessage) (any, error) {
 		}),
 		"bad-kms-keys": control(s, func(p struct{ Keys []string }) (any, error) { s.faults.BadKMSKeys = p.Keys; return p.Keys, nil }),
 		"new-base-ami": control(s, s.newBaseImage),
+		"root-volume-failures": control(s, func(f rootFault) (any, error) {
+			if err := f.check(); err != nil {
+				return nil, err
+			}
+			s.faults.RootFailures = append(s.faults.RootFailures, f)
+			return s.faults.RootFailures, nil
+		}),
+		"stuck-detaches": control(s, func(f stuckFault) (any, error) {
+			s.faults.StuckDetaches = append(s.faults.StuckDetaches, f)
+			return s.faults.StuckDetaches, nil
+		}),
+		"marketplace": control(s, s.giveProductCode),
 		"interrupt-spot": control(s, func(p struct{ Instance, Warning string }) (any, error) {
 			warning := spotWarning
 			if p.Warning != "" {

@@ -48,6 +48,7 @@ type imageXML struct {
 	SRIOV            string               `xml:"sriovNetSupport"`
 	BootMode         string               `xml:"bootMode,omitempty"`
 	IMDSSupport      string               `xml:"imdsSupport,omitempty"`
+	ProductCodes     *list[productCode]   `xml:"productCodes"`
 	Tags             list[Tag]            `xml:"tagSet"`
 	StateReason      *reasonXML           `xml:"stateReason"`
 	Deprecation      string               `xml:"deprecationTime,omitempty"`
@@ -204,6 +205,9 @@ func showImage(c *call, i *imageRecord) imageXML {
 	}
 	if i.StateReasonCode != "" {
 		x.StateReason = &reasonXML{i.StateReasonCode, i.StateReason}
+	}
+	if i.ProductCode != "" {
+		x.ProductCodes = &list[productCode]{[]productCode{{i.ProductCode, "marketplace"}}}
 	}
 	for _, d := range i.Devices {
 		x.Devices.Items = append(x.Devices.Items, imageDeviceXML{d.Device, imageEBSXML{

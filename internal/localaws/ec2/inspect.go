@@ -48,6 +48,19 @@ type Snapshot struct {
 type Volume struct {
 	ID, Account, Region, State, InstanceID string
 	Tags                                   map[string]string
+	Device                                 string
+}
+
+// Interface is a network interface that was made by itself, as it truly is.
+type Interface struct {
+	ID, Account, Region, State, InstanceID string
+	Tags                                   map[string]string
+}
+
+// Address is an Elastic IP address as it truly is.
+type Address struct {
+	ID, Account, Region, PublicIP, InstanceID string
+	Tags                                      map[string]string
 }
 
 // Inspection is everything that accounts own in all regions, as it truly is.
@@ -56,6 +69,9 @@ type Inspection struct {
 	Images    []Image
 	Snapshots []Snapshot
 	Volumes   []Volume
+	// Interfaces are those beside the instances' own first ones.
+	Interfaces []Interface
+	Addresses  []Address
 }
 
 // Inspect lists what is there, also what describes do not show yet, in the order of its making.
@@ -90,7 +106,13 @@ func (s *Service) Inspect() Inspection {
 		}
 	}
 	for _, v := range inOrder(s.tables.volumes.All()) {
-		all.Volumes = append(all.Volumes, Volume{v.ID, v.Account, v.Region, v.State, v.InstanceID, tagMap(v.Tags)})
+		all.Volumes = append(all.Volumes, Volume{v.ID, v.Account, v.Region, v.State, v.InstanceID, tagMap(v.Tags), v.Device})
+	}
+	for _, n := range inOrder(s.tables.interfaces.All()) {
+		all.Interfaces = append(all.Interfaces, Interface{n.ID, n.Account, n.Region, n.state(), n.InstanceID, tagMap(n.Tags)})
+	}
+	for _, a := range inOrder(s.tables.elastic.All()) {
+		all.Addresses = append(all.Addresses, Address{a.ID, a.Account, a.Region, a.PublicIP, a.InstanceID, tagMap(a.Tags)})
 	}
 	return all
 }

@@ -2,6 +2,7 @@ package ec2
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/xml"
 	"time"
 )
@@ -184,12 +185,19 @@ func showInstance(i *instanceRecord) instanceXML {
 		x.PublicIP, x.DNSName = i.PublicIP, publicDNS(i.Region, i.PublicIP)
 	}
 	for _, v := range i.Volumes {
-		x.Devices.Items = append(x.Devices.Items, deviceXML{v.Device, attachedEBSXML{v.VolumeID, "attached", stamp(v.At), v.DeleteOnTermination}})
+		x.Devices.Items = append(x.Devices.Items, deviceXML{v.Device, attachedEBSXML{v.VolumeID, cmp.Or(v.Status, attached), stamp(v.At), v.DeleteOnTermination}})
 	}
 	x.Interfaces.Items = []eniXML{{
 		ID: i.InterfaceID, SubnetID: i.SubnetID, VPCID: i.VPCID, OwnerID: i.Account, Status: "in-use", MAC: i.MAC,
 		PrivateIP: i.PrivateIP, PrivateDNS: x.PrivateDNSName, SourceDest: x.SourceDest, Groups: x.Groups,
 		Attachment: eniAttachment{"eni-attach-" + i.InterfaceID[4:], 0, "attached", x.LaunchTime, true}, Kind: "interface",
 	}}
+	for _, n := range i.secondary {
+		x.Interfaces.Items = append(x.Interfaces.Items, eniXML{
+			ID: n.ID, SubnetID: n.SubnetID, VPCID: n.VPCID, OwnerID: n.Account, Status: "in-use", MAC: n.MAC, PrivateIP: n.PrivateIP,
+			PrivateDNS: privateDNS(n.Region, n.PrivateIP), SourceDest: !n.NoSourceDest, Groups: listOf(n.Groups), Kind: "interface",
+			Attachment: eniAttachment{n.AttachmentID, int(n.DeviceIndex), cmp.Or(n.Status, attached), stamp(n.AttachedAt), n.DeleteOnTermination},
+		})
+	}
 	return x
 }

@@ -78,6 +78,9 @@ func (s *Service) makeVolumes(c *call, p *launchPlan, i *instanceRecord) {
 			InstanceID: i.ID, Device: d.Device, AttachedAt: c.now, Visible: i.Visible,
 		}
 		s.forkContent(d.SnapshotID, v.ID)
+		if d.Device == i.RootDevice {
+			i.LaunchSnapshot = d.SnapshotID
+		}
 		c.volumes.put(v)
 		i.Volumes = append(i.Volumes, attachedVolume{Device: d.Device, VolumeID: v.ID, DeleteOnTermination: d.DeleteOnTermination, At: c.now})
 	}

@@ -46,7 +46,7 @@ func (s *Service) powerOn(i *instanceRecord) {
 	p, leave := s.enter(i.ID)
 	defer leave()
 	s.mu.Lock()
-	if i.State != stateRunning || p.machine != nil || s.timers.stopped {
+	if i.State != stateRunning || p.machine != nil || s.timers.stopped || i.rootVolume() == "" {
 		s.mu.Unlock()
 		return
 	}
@@ -134,9 +134,61 @@ func (s *Service) reboot(id string) {
 	s.mu.Lock()
 	m := p.machine
 	s.mu.Unlock()
-	if m != nil {
-		m.Reboot()
+	if m == nil {
+		return
 	}
+	if s.devicesChanged(id, m) {
+		s.powerCycle(p, id, m)
+		return
+	}
+	m.Reboot()
+}
+
+// devicesChanged says that volumes came or went since the machine was switched on.
+func (s *Service) devicesChanged(id string, m machine.Machine) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i, ok := s.instanceByID(id)
+	if !ok {
+		return false
+	}
+	disks := m.Disks()
+	for _, v := range i.Volumes {
+		if disks[v.Device] == nil {
+			return true
+		}
+	}
+	return len(disks) != len(i.Volumes)
+}
+
+// powerCycle reboots with the volumes that the instance has now. It needs the gate.
+func (s *Service) powerCycle(p *power, id string, m machine.Machine) {
+	m.PowerOff(false)
+	disks := m.Disks()
+	s.mu.Lock()
+	p.machine = nil
+	i, ok := s.instanceByID(id)
+	if !ok || i.State != stateRunning || s.timers.stopped || i.rootVolume() == "" {
+		s.mu.Unlock()
+		return
+	}
+	s.keepDisks(i, disks)
+	config := s.machineConfig(i, p)
+	s.mu.Unlock()
+	next := s.host.New(config)
+	s.mu.Lock()
+	p.machine = kept{next, func() { s.keepRunning(i, p) }}
+	s.mu.Unlock()
+	next.PowerOn()
+}
+
+func (s *Service) instanceByID(id string) (*instanceRecord, bool) {
+	for _, sc := range s.scopes {
+		if i, ok := sc.instances.get(id); ok {
+			return i, true
+		}
+	}
+	return nil, false
 }
 
 // serverShutDown does what the instance says about a shutdown from inside.

@@ -18,6 +18,7 @@ type instanceRecord struct {
 	VPCID         string
 	PrivateIP     string
 	PublicIP      string      `json:",omitempty"`
+	ElasticIP     string      `json:",omitempty"`
 	Groups        []groupName `json:",omitempty"`
 	ProfileARN    string      `json:",omitempty"`
 	UserData      []byte      `json:",omitempty"`
@@ -28,6 +29,9 @@ type instanceRecord struct {
 	Distribution  string
 	RootDevice    string
 	Volumes       []attachedVolume
+	// LaunchSnapshot is what the root volume was made of at the launch; FormerRoots are the root volumes that were replaced.
+	LaunchSnapshot string   `json:",omitempty"`
+	FormerRoots    []string `json:",omitempty"`
 
 	InterfaceID   string
 	InterfaceTags []Tag `json:",omitempty"`
@@ -61,6 +65,8 @@ type instanceRecord struct {
 	TerminatedAt     time.Time `json:",omitzero"`
 	UsesPublicSubnet bool      `json:",omitempty"`
 
+	secondary []*interfaceRecord // attached to it beside its first one
+
 	shown []byte // its XML, until it changes
 }
 
@@ -68,7 +74,8 @@ type instanceRecord struct {
 type attachedVolume struct {
 	Device              string
 	VolumeID            string
-	DeleteOnTermination bool `json:",omitempty"`
+	DeleteOnTermination bool   `json:",omitempty"`
+	Status              string `json:",omitempty"` // attaching or detaching; empty: attached
 	At                  time.Time
 }
 
@@ -115,7 +122,10 @@ type volumeRecord struct {
 	State      string // creating, available, in-use, deleting
 	InstanceID string `json:",omitempty"`
 	Device     string `json:",omitempty"`
+	Attachment string `json:",omitempty"` // attaching, detaching or busy; empty: attached, if an instance has it
 	AttachedAt time.Time
+	Next       time.Time `json:",omitzero"`  // when attaching or detaching ends
+	ReservedBy string    `json:",omitempty"` // an instance whose root it is about to become
 	Visible    time.Time
 }
 
@@ -179,6 +189,7 @@ type imageRecord struct {
 	ProtectedUntil   time.Time `json:",omitzero"`
 	IMDSSupport      string    `json:",omitempty"`
 	Token            string    `json:",omitempty"`
+	ProductCode      string    `json:",omitempty"` // of AWS Marketplace
 	SeedLine         string    `json:",omitempty"`
 	Parameters       []string  `json:",omitempty"`
 }

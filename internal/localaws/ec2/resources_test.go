@@ -43,6 +43,9 @@ func TestADataVolumeOutlivesItsInstanceAndMovesToAnother(t *testing.T) {
 		_, err := b.DeleteVolume(ctx, &sdk.DeleteVolumeInput{VolumeId: &volume})
 		wantCode(t, err, "VolumeInUse")
 		must(b.DetachVolume(ctx, &sdk.DetachVolumeInput{VolumeId: &volume}))(t)
+		_, err = b.DeleteVolume(ctx, &sdk.DeleteVolumeInput{VolumeId: &volume})
+		wantCode(t, err, "VolumeInUse")
+		time.Sleep(4 * time.Second)
 		must(b.DeleteVolume(ctx, &sdk.DeleteVolumeInput{VolumeId: &volume}))(t)
 	})
 }

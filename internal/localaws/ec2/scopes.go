@@ -10,43 +10,49 @@ import (
 
 // tables are the records of all accounts and regions, as the state store has them.
 type tables struct {
-	instances *state.Table[*instanceRecord]
-	volumes   *state.Table[*volumeRecord]
-	snapshots *state.Table[*snapshotRecord]
-	images    *state.Table[*imageRecord]
-	vpcs      *state.Table[*vpcRecord]
-	subnets   *state.Table[*subnetRecord]
-	groups    *state.Table[*groupRecord]
-	keys      *state.Table[*keyRecord]
-	templates *state.Table[*templateRecord]
-	spots     *state.Table[*spotRecord]
-	reports   *state.Table[*reportRecord]
-	tokens    *state.Table[*tokenRecord]
-	gone      *state.Table[*goneRecord]
-	contents  *state.Table[*content]
-	settings  *state.Table[string]
+	instances  *state.Table[*instanceRecord]
+	volumes    *state.Table[*volumeRecord]
+	snapshots  *state.Table[*snapshotRecord]
+	images     *state.Table[*imageRecord]
+	vpcs       *state.Table[*vpcRecord]
+	subnets    *state.Table[*subnetRecord]
+	groups     *state.Table[*groupRecord]
+	keys       *state.Table[*keyRecord]
+	templates  *state.Table[*templateRecord]
+	spots      *state.Table[*spotRecord]
+	rootTasks  *state.Table[*rootTaskRecord]
+	interfaces *state.Table[*interfaceRecord]
+	elastic    *state.Table[*addressRecord]
+	reports    *state.Table[*reportRecord]
+	tokens     *state.Table[*tokenRecord]
+	gone       *state.Table[*goneRecord]
+	contents   *state.Table[*content]
+	settings   *state.Table[string]
 }
 
 type scopeKey struct{ account, region string }
 
 // scope is what one account sees in one region.
 type scope struct {
-	key       scopeKey
-	shared    *region
-	zones     []string
-	zoneIDs   []string
-	vpc       *vpcRecord
-	instances *collection[*instanceRecord]
-	volumes   *collection[*volumeRecord]
-	vpcs      *collection[*vpcRecord]
-	subnets   *collection[*subnetRecord]
-	groups    *collection[*groupRecord]
-	keyPairs  *collection[*keyRecord]
-	templates *collection[*templateRecord]
-	spots     *collection[*spotRecord]
-	reports   *collection[*reportRecord]
-	addresses map[string]string // private IP → instance id
-	cursor    map[string]int    // subnet id → where to look for the next address
+	key        scopeKey
+	shared     *region
+	zones      []string
+	zoneIDs    []string
+	vpc        *vpcRecord
+	instances  *collection[*instanceRecord]
+	volumes    *collection[*volumeRecord]
+	vpcs       *collection[*vpcRecord]
+	subnets    *collection[*subnetRecord]
+	groups     *collection[*groupRecord]
+	keyPairs   *collection[*keyRecord]
+	templates  *collection[*templateRecord]
+	spots      *collection[*spotRecord]
+	reports    *collection[*reportRecord]
+	rootTasks  *collection[*rootTaskRecord]
+	interfaces *collection[*interfaceRecord]
+	elastic    *collection[*addressRecord]
+	addresses  map[string]string // private IP → instance id
+	cursor     map[string]int    // subnet id → where to look for the next address
 }
 
 // region is what accounts can share in one region.
@@ -73,7 +79,9 @@ func (s *Service) load() error {
 	open(table(store, "ec2-keys", &t.keys))
 	open(table(store, "ec2-templates", &t.templates))
 	open(table(store, "ec2-spots", &t.spots))
-	open(table(store, "ec2-usage-reports", &t.reports))
+	open(table(store, "ec2-root-tasks", &t.rootTasks))
+	open(table(store, "ec2-interfaces", &t.interfaces))
+	open(table(store, "ec2-addresses", &t.elastic))
 	open(table(store, "ec2-tokens", &t.tokens))
 	open(table(store, "ec2-gone", &t.gone))
 	open(table(store, "ec2-contents", &t.contents))
@@ -105,7 +113,9 @@ func (s *Service) distribute() {
 	spread(s, s.tables.keys, func(b *base) *collection[*keyRecord] { return s.bareScope(b).keyPairs })
 	spread(s, s.tables.templates, func(b *base) *collection[*templateRecord] { return s.bareScope(b).templates })
 	spread(s, s.tables.spots, func(b *base) *collection[*spotRecord] { return s.bareScope(b).spots })
-	spread(s, s.tables.reports, func(b *base) *collection[*reportRecord] { return s.bareScope(b).reports })
+	spread(s, s.tables.rootTasks, func(b *base) *collection[*rootTaskRecord] { return s.bareScope(b).rootTasks })
+	spread(s, s.tables.interfaces, func(b *base) *collection[*interfaceRecord] { return s.bareScope(b).interfaces })
+	spread(s, s.tables.elastic, func(b *base) *collection[*addressRecord] { return s.bareScope(b).elastic })
 	spread(s, s.tables.volumes, func(b *base) *collection[*volumeRecord] { return s.bareScope(b).volumes })
 	spread(s, s.tables.instances, func(b *base) *collection[*instanceRecord] { return s.bareScope(b).instances })
 	spread(s, s.tables.images, func(b *base) *collection[*imageRecord] { return s.region(b.Region).images })
@@ -117,6 +127,12 @@ func (s *Service) distribute() {
 		for _, instance := range scope.instances.order {
 			if instance.State != stateTerminated {
 				scope.addresses[instance.PrivateIP] = instance.ID
+			}
+		}
+		for _, n := range scope.interfaces.order {
+			scope.addresses[n.PrivateIP] = n.ID
+			if i, ok := scope.instances.get(n.InstanceID); ok {
+				i.secondary = append(i.secondary, n)
 			}
 		}
 	}
@@ -159,7 +175,7 @@ func (s *Service) bareScope(b *base) *scope {
 		instances: newCollection(s.tables.instances), volumes: newCollection(s.tables.volumes),
 		vpcs: newCollection(s.tables.vpcs), subnets: newCollection(s.tables.subnets), groups: newCollection(s.tables.groups),
 		keyPairs: newCollection(s.tables.keys), templates: newCollection(s.tables.templates), spots: newCollection(s.tables.spots),
-		reports:   newCollection(s.tables.reports),
+		rootTasks: newCollection(s.tables.rootTasks), interfaces: newCollection(s.tables.interfaces), elastic: newCollection(s.tables.elastic),
 		addresses: map[string]string{}, cursor: map[string]int{},
 	}
 	if r, ok := regionNamed(b.Region); ok {

@@ -43,6 +43,11 @@ type Options struct {
 	ImageMin, ImageMax time.Duration
 	// CopyMin and CopyMax bound how long CopyImage takes, by seed. Default 4 and 10 min.
 	CopyMin, CopyMax time.Duration
+	// RootPending is the shortest time in which a root volume replacement makes its volume, RootSwap that of the swap; each takes
+	// up to twice as long, by seed. Defaults 8 s and 20 s.
+	RootPending, RootSwap time.Duration
+	// Attaching and Detaching are how long a volume, an interface or an address takes. Defaults 2 s and 3 s.
+	Attaching, Detaching time.Duration
 	// NameReserved is how long a deregistered AMI's name stays taken. Default 1 min.
 	NameReserved time.Duration
 	// TokenKept is how long a client token is remembered; not divided by the speed. Default 48 h.
@@ -83,6 +88,10 @@ func (o Options) withDefaults() Options {
 	set(&o.ImageMax, 10*time.Minute)
 	set(&o.CopyMin, 4*time.Minute)
 	set(&o.CopyMax, 10*time.Minute)
+	set(&o.RootPending, 8*time.Second)
+	set(&o.RootSwap, 20*time.Second)
+	set(&o.Attaching, 2*time.Second)
+	set(&o.Detaching, 3*time.Second)
 	set(&o.NameReserved, time.Minute)
 	set(&o.TokenKept, 48*time.Hour)
 	if o.BaseDisk == nil {
@@ -196,6 +205,13 @@ func (s *Service) Start() {
 	}
 	for _, v := range inOrder(s.tables.volumes.All()) {
 		s.armVolume(v)
+		s.armAttachment(v)
+	}
+	for _, t := range inOrder(s.tables.rootTasks.All()) {
+		s.armRootTask(t)
+	}
+	for _, n := range inOrder(s.tables.interfaces.All()) {
+		s.armInterface(n)
 	}
 	for _, r := range inOrder(s.tables.snapshots.All()) {
 		s.armSnapshot(r)

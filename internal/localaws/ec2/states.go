@@ -38,6 +38,9 @@ func (s *Service) startInstances(c *call, in *instanceIDs) (any, error) {
 		if i.State != stateStopped && i.State != stateRunning && i.State != statePending {
 			return nil, incorrectState(i, "started")
 		}
+		if i.rootVolume() == "" {
+			return nil, api.Errorf("InvalidParameterValue", "Invalid value '%s' for instanceId. Instance does not have a volume attached at root (%s)", i.ID, i.RootDevice)
+		}
 	}
 	if err := s.admitResources(c, len(instances)); err != nil {
 		return nil, err

@@ -184,6 +184,9 @@ func (s *Service) taggable(c *call, id string) (taggable, error) {
 		func() (taggable, bool) { return tagIn(c.groups, "security-group", id) },
 		func() (taggable, bool) { return tagIn(c.keyPairs, "key-pair", id) },
 		func() (taggable, bool) { return tagIn(c.templates, "launch-template", id) },
+		func() (taggable, bool) { return tagIn(c.rootTasks, "replace-root-volume-task", id) },
+		func() (taggable, bool) { return tagIn(c.interfaces, "network-interface", id) },
+		func() (taggable, bool) { return tagIn(c.elastic, "elastic-ip", id) },
 		func() (taggable, bool) { return tagIn(c.spots, "spot-instances-request", id) },
 	} {
 		if t, ok := look(); ok {
@@ -266,7 +269,9 @@ func (s *Service) tagOwners(c *call) func(func(resourceOwner) bool) {
 			owners(c.shared.images, c, "image", yield) && owners(c.shared.snapshots, c, "snapshot", yield) &&
 			owners(c.vpcs, c, "vpc", yield) && owners(c.subnets, c, "subnet", yield) &&
 			owners(c.groups, c, "security-group", yield) && owners(c.keyPairs, c, "key-pair", yield) &&
-			owners(c.templates, c, "launch-template", yield) && owners(c.spots, c, "spot-instances-request", yield)
+			owners(c.templates, c, "launch-template", yield) && owners(c.spots, c, "spot-instances-request", yield) &&
+			owners(c.rootTasks, c, "replace-root-volume-task", yield) && owners(c.interfaces, c, "network-interface", yield) &&
+			owners(c.elastic, c, "elastic-ip", yield)
 	}
 }
 

@@ -38,6 +38,7 @@ var requestBuckets = map[string]bucketSize{
 	"DeregisterImage": lightMutating, "CreateSnapshot": lightMutating, "DeleteSnapshot": lightMutating,
 	"ModifyImageAttribute": lightMutating, "ModifySnapshotAttribute": lightMutating,
 	"CreateLaunchTemplateVersion": lightMutating, "CreateVolume": lightMutating,
+	"CreateNetworkInterface": lightMutating,
 }
 
 var resourceBuckets = map[string]bucketSize{

@@ -65,6 +65,9 @@ func (s *Service) nowRunning(i *instanceRecord) {
 	if i.UsesPublicSubnet {
 		i.PublicIP = publicAddress(i.Sequence)
 	}
+	if i.ElasticIP != "" {
+		i.PublicIP = i.ElasticIP
+	}
 	s.saveInstance(i)
 	s.stateChanged(i)
 	s.after(func() { s.powerOn(i) })
@@ -74,7 +77,7 @@ func (s *Service) nowStopped(i *instanceRecord) {
 	if i.State != stateStopping {
 		return
 	}
-	i.State, i.Next, i.Due, i.PublicIP, i.StatusOK = stateStopped, "", time.Time{}, "", time.Time{}
+	i.State, i.Next, i.Due, i.PublicIP, i.StatusOK = stateStopped, "", time.Time{}, i.ElasticIP, time.Time{}
 	s.saveInstance(i)
 	s.stateChanged(i)
 }
@@ -114,9 +117,9 @@ func (s *Service) bury(i *instanceRecord) {
 			s.dropVolume(sc, volume)
 			continue
 		}
-		volume.State, volume.InstanceID, volume.Device = "available", "", ""
-		sc.volumes.put(volume)
+		s.freeVolume(sc, volume)
 	}
+	s.buryNetwork(sc, i)
 	if sc.addresses[i.PrivateIP] == i.ID {
 		delete(sc.addresses, i.PrivateIP)
 	}

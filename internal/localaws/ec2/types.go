@@ -28,6 +28,7 @@ func (t instanceType) threads() int32 {
 
 func (t instanceType) cores() int32    { return t.vcpus / t.threads() }
 func (t instanceType) burstable() bool { return t.name[0] == 't' }
+func (t instanceType) metal() bool     { return strings.HasSuffix(t.name, ".metal") }
 
 // instanceTypes are common types of current families.
 var instanceTypes = func() map[string]instanceType {
@@ -65,6 +66,7 @@ var instanceTypes = func() map[string]instanceType {
 	for _, name := range []string{"r6g", "r7g"} {
 		family(name, "arm64", 8, "medium", "large", "xlarge", "2xlarge", "4xlarge")
 	}
+	types["m7g.metal"] = instanceType{"m7g.metal", 64, 256 << 10, "arm64", true}
 	types["m1.small"] = instanceType{"m1.small", 1, 1740, "x86_64", false}
 	types["t2.micro"] = instanceType{"t2.micro", 1, 1024, "x86_64", true}
 	return types
@@ -130,7 +132,7 @@ func (t instanceType) named(sequence int) *named {
 		"instance-type": {t.name}, "processor-info.supported-architecture": {t.architecture},
 		"vcpu-info.default-vcpus": {number(t.vcpus)}, "memory-info.size-in-mib": {number(t.memoryMiB)},
 		"supported-usage-class": t.usageClasses(), "current-generation": yesNo(t.name[1] > '2'),
-		"burstable-performance-supported": yesNo(t.burstable()), "bare-metal": {"false"},
+		"burstable-performance-supported": yesNo(t.burstable()), "bare-metal": yesNo(t.metal()),
 	}}
 }
 
@@ -174,6 +176,9 @@ func showType(t instanceType) typeXML {
 	x := typeXML{
 		InstanceType: t.name, Current: t.name[1] > '2', UsageClasses: listOf(t.usageClasses()), RootDevices: listOf([]string{"ebs"}),
 		Virtualization: listOf([]string{"hvm"}), Hypervisor: "nitro", Burstable: t.burstable(), BootModes: listOf([]string{"legacy-bios", "uefi"}),
+	}
+	if t.metal() {
+		x.BareMetal, x.Hypervisor = true, ""
 	}
 	if t.architecture == "arm64" {
 		x.BootModes = listOf([]string{"uefi"})

@@ -1,6 +1,7 @@
 package ec2
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -41,12 +42,13 @@ func (sc *scope) showVolume(v *volumeRecord) volumeXML {
 		Tags: listOf(v.Tags), VolumeType: v.Type, IOPS: v.IOPS, Throughput: v.Throughput, Encrypted: v.Encrypted, KMSKeyID: v.KMSKeyID,
 	}
 	if v.InstanceID != "" {
-		x.Attachments.Items = []attachmentXML{sc.showAttachment(v, "attached")}
+		x.Attachments.Items = []attachmentXML{sc.showAttachment(v)}
 	}
 	return x
 }
 
-func (sc *scope) showAttachment(v *volumeRecord, status string) attachmentXML {
+func (sc *scope) showAttachment(v *volumeRecord) attachmentXML {
+	status := cmp.Or(v.Attachment, attached)
 	x := attachmentXML{VolumeID: v.ID, InstanceID: v.InstanceID, Device: v.Device, Status: status, AttachTime: stamp(v.AttachedAt)}
 	if i, ok := sc.instances.get(v.InstanceID); ok {
 		x.DeleteOnTermination = slices.ContainsFunc(i.Volumes, func(a attachedVolume) bool { return a.VolumeID == v.ID && a.DeleteOnTermination })
@@ -64,7 +66,13 @@ var volumeFields = fields[*volumeRecord]{
 	"encrypted":              func(v *volumeRecord) []string { return yesNo(v.Encrypted) },
 	"attachment.instance-id": func(v *volumeRecord) []string { return one(v.InstanceID) },
 	"attachment.device":      func(v *volumeRecord) []string { return one(v.Device) },
-	"create-time":            func(v *volumeRecord) []string { return one(stamp(v.Created)) },
+	"attachment.status": func(v *volumeRecord) []string {
+		if v.InstanceID == "" {
+			return nil
+		}
+		return one(cmp.Or(v.Attachment, attached))
+	},
+	"create-time": func(v *volumeRecord) []string { return one(stamp(v.Created)) },
 }
 
 type describeVolumesInput struct {
@@ -188,7 +196,7 @@ func (s *Service) createVolume(c *call, in *createVolumeInput) (any, error) {
 const volumeCreation = 3 * time.Second
 
 func (s *Service) armVolume(v *volumeRecord) {
-	if v.State != "creating" {
+	if v.State != "creating" || v.ReservedBy != "" {
 		return
 	}
 	s.timers.at(v.Created.Add(s.env.Scale(volumeCreation)), func() {
@@ -211,8 +219,11 @@ func (s *Service) deleteVolume(c *call, in *volumeInput) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if volume.InstanceID != "" {
+	switch {
+	case volume.InstanceID != "":
 		return nil, api.Errorf("VolumeInUse", "Volume %s is currently attached to %s", volume.ID, volume.InstanceID)
+	case volume.State != "available" || volume.ReservedBy != "":
+		return nil, api.Errorf("IncorrectState", "The volume '%s' is not 'available'.", volume.ID)
 	}
 	s.dropVolume(c.scope, volume)
 	return done{true}, nil
@@ -222,69 +233,4 @@ func (s *Service) dropVolume(sc *scope, v *volumeRecord) {
 	sc.volumes.remove(v)
 	s.tables.contents.Delete(v.ID)
 	s.changed = true
-}
-
-type attachInput struct {
-	volumeInput
-	InstanceID string `query:"InstanceId"`
-	Device     string `query:"Device"`
-}
-
-// attachVolume gives the instance the volume; a running server finds it at its next boot.
-func (s *Service) attachVolume(c *call, in *attachInput) (any, error) {
-	volume, err := c.volume(in.VolumeID, c.now)
-	if err != nil {
-		return nil, err
-	}
-	i, err := c.instance(in.InstanceID, c.now)
-	if err != nil {
-		return nil, err
-	}
-	switch {
-	case in.Device == "":
-		return nil, missing("Device")
-	case volume.State != "available":
-		return nil, api.Errorf("IncorrectState", "The volume '%s' is not 'available'.", volume.ID)
-	case volume.Zone != i.Zone:
-		return nil, api.Errorf("InvalidVolume.ZoneMismatch", "The volume '%s' is not in the same availability zone as instance '%s'", volume.ID, i.ID)
-	case i.State != stateRunning && i.State != stateStopped:
-		return nil, api.Errorf("IncorrectState", "Instance '%s' is not 'running' or 'stopped'.", i.ID)
-	case slices.ContainsFunc(i.Volumes, func(a attachedVolume) bool { return a.Device == in.Device }):
-		return nil, api.Errorf("InvalidParameterValue", "Invalid value '%s' for unixDevice. Attachment point %s is already in use", in.Device, in.Device)
-	}
-	volume.State, volume.InstanceID, volume.Device, volume.AttachedAt = "in-use", i.ID, in.Device, c.now
-	i.Volumes = append(slices.Clone(i.Volumes), attachedVolume{Device: in.Device, VolumeID: volume.ID, At: c.now})
-	c.volumes.put(volume)
-	s.saveInstance(i)
-	s.changed = true
-	return c.showAttachment(volume, "attaching"), nil
-}
-
-type detachInput struct {
-	attachInput
-	Force bool `query:"Force"`
-}
-
-func (s *Service) detachVolume(c *call, in *detachInput) (any, error) {
-	volume, err := c.volume(in.VolumeID, c.now)
-	if err != nil {
-		return nil, err
-	}
-	i, ok := c.instances.get(volume.InstanceID)
-	if !ok || in.InstanceID != "" && in.InstanceID != i.ID || in.Device != "" && in.Device != volume.Device {
-		return nil, api.Errorf("IncorrectState", "The volume '%s' is not attached so.", volume.ID)
-	}
-	if volume.Device == i.RootDevice && i.State != stateStopped {
-		return nil, api.Errorf("OperationNotPermitted", "Unable to detach root volume '%s' from instance '%s'", volume.ID, i.ID)
-	}
-	if m := s.machineOf(i.ID); m != nil {
-		s.keepDisks(i, m.Disks())
-	}
-	answer := c.showAttachment(volume, "detaching")
-	volume.State, volume.InstanceID, volume.Device = "available", "", ""
-	i.Volumes = slices.DeleteFunc(slices.Clone(i.Volumes), func(a attachedVolume) bool { return a.VolumeID == volume.ID })
-	c.volumes.put(volume)
-	s.saveInstance(i)
-	s.changed = true
-	return answer, nil
 }
