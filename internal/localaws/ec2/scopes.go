@@ -175,7 +175,7 @@ func (s *Service) bareScope(b *base) *scope {
 		instances: newCollection(s.tables.instances), volumes: newCollection(s.tables.volumes),
 		vpcs: newCollection(s.tables.vpcs), subnets: newCollection(s.tables.subnets), groups: newCollection(s.tables.groups),
 		keyPairs: newCollection(s.tables.keys), templates: newCollection(s.tables.templates), spots: newCollection(s.tables.spots),
-		rootTasks: newCollection(s.tables.rootTasks), interfaces: newCollection(s.tables.interfaces), elastic: newCollection(s.tables.elastic),
+		reports: newCollection(s.tables.reports), rootTasks: newCollection(s.tables.rootTasks), interfaces: newCollection(s.tables.interfaces), elastic: newCollection(s.tables.elastic),
 		addresses: map[string]string{}, cursor: map[string]int{},
 	}
 	if r, ok := regionNamed(b.Region); ok {
