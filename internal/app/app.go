@@ -237,7 +237,8 @@ func (a *App) Engine(times jobs.Times, retention time.Duration, log *slog.Logger
 	times.Clock = a.Clock
 	config := jobs.EngineConfig{Store: a.Store, Families: a.Store, Sender: a.Queue, Kinds: a.Kinds,
 		Awaits: a.Store, Account: a.Queue.Account(), Region: a.Clients.Region(),
-		Installation: a.Common.Installation, Times: times, Retention: retention, Log: log}
+		Installation: a.Common.Installation, Times: times, Retention: retention, Log: log,
+		Ticker: a.Policies("", 0, log)}
 	if a.Budgets != nil {
 		config.Budgets = a.Budgets
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/stampmill/stampmill/internal/jobs/bake"
 	"github.com/stampmill/stampmill/internal/jobs/launch"
 	"github.com/stampmill/stampmill/internal/jobs/ping"
+	"github.com/stampmill/stampmill/internal/jobs/policy"
 	"github.com/stampmill/stampmill/internal/jobs/spec"
 	"github.com/stampmill/stampmill/internal/jobs/terminate"
 	"github.com/stampmill/stampmill/internal/version"
@@ -102,7 +103,7 @@ Exit codes: 0 done, 1 failed, 2 wrong command line, 3 a spec is not valid, 4 the
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &exit{ExitUsage, err} })
 	root.PersistentFlags().StringVarP(&c.output, "output", "o", "table", "table, json or yaml")
 	root.AddCommand(c.submit(), c.validate(), c.plan(), c.schema(), c.job(), c.logs(), c.wait(), c.cancel(), c.retry(),
-		c.image(), c.fleet(), c.dead(), c.orphans(), c.budget(), c.doctor(), c.setup(), c.ping(), c.version())
+		c.image(), c.fleet(), c.apply(), c.remove(), c.policies(), c.dead(), c.orphans(), c.budget(), c.doctor(), c.setup(), c.ping(), c.version())
 	c.equip(root)
 	for _, sub := range root.Commands() {
 		usageErrors(sub)
@@ -117,6 +118,7 @@ func Registry() spec.Registry {
 	r.Register(launch.KindName, launch.Spec{})
 	r.Register(terminate.KindName, terminate.Spec{})
 	r.Register("Ping", ping.Spec{})
+	r.Register(policy.KindName, policy.Spec{})
 	return r
 }
 

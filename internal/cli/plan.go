@@ -15,6 +15,7 @@ import (
 	"github.com/stampmill/stampmill/internal/jobs"
 	"github.com/stampmill/stampmill/internal/jobs/bake"
 	"github.com/stampmill/stampmill/internal/jobs/launch"
+	"github.com/stampmill/stampmill/internal/jobs/policy"
 	"github.com/stampmill/stampmill/internal/jobs/spec"
 )
 
@@ -105,6 +106,9 @@ func planAll(ctx context.Context, kinds jobs.Kinds, documents []spec.Document) (
 
 func planOne(ctx context.Context, kinds jobs.Kinds, d spec.Document, before jobs.Foreseen) (planView, error) {
 	p := planView{Kind: d.Kind, Name: d.Name, File: d.File, Line: d.Line}
+	if d.Kind == policy.KindName {
+		return planPolicy(p, d)
+	}
 	program, err := kinds[d.Kind].Program(&jobs.Job{ID: "plan", Kind: d.Kind, Name: d.Name, Spec: d.Spec, Run: 1, Labels: d.Labels, Priority: jobs.Priority(d.Priority),
 		Target: jobs.Target{Role: d.Role, Region: d.Region}, Incarnation: jobs.NewIncarnation(), State: jobs.Open})
 	if err != nil {
@@ -149,6 +153,9 @@ func planTable(w io.Writer, plans []planView) {
 		}
 		for _, warning := range p.Warnings {
 			fmt.Fprintf(w, "  warning\t%s\n", oneLine(warning.String()))
+		}
+		if len(p.Steps) == 0 {
+			continue
 		}
 		about := "job"
 		for _, line := range wrapWords(strings.Join(p.Steps, " → "), 100) {

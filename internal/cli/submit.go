@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -80,7 +81,7 @@ run twice bakes once. The same key with another spec is refused.`,
 			if err != nil {
 				return err
 			}
-			if err := checkPriority(priority); err != nil {
+			if err := errors.Join(checkPriority(priority), onlyJobs(documents)); err != nil {
 				return err
 			}
 			a, err := c.open(cmd.Context())

@@ -36,6 +36,7 @@ type Worker struct {
 	SweepInterval  time.Duration `env:"SWEEP_INTERVAL" envDefault:"15s" doc:"how often long waits that are due are sent"`
 	ReapInterval   time.Duration `env:"REAP_INTERVAL" envDefault:"10m" doc:"how often orphans are looked for; 0 never"`
 	ReapGrace      time.Duration `env:"REAP_GRACE" envDefault:"30m" doc:"how long a thing must be nobody's before the reaper removes it"`
+	PolicyInterval time.Duration `env:"POLICY_INTERVAL" envDefault:"30s" doc:"how often policies that are due are looked for; 0 never"`
 	Retention      time.Duration `env:"RETENTION" envDefault:"720h" doc:"how long finished jobs are kept; longer than queue plus dead letters keep messages (18 days)"`
 	Targets        []string      `env:"TARGETS" doc:"further accounts and regions that the reaper looks at, as REGION or ROLE_ARN@REGION, separated by commas"`
 	Pace           float64       `env:"PACE" envDefault:"1" doc:"divides the first waits for what takes AWS minutes, and the time for which lost calls are looked for; for endpoints that run faster than AWS"`
@@ -108,6 +109,8 @@ func (c *Worker) check() error {
 		return wrong("PACE", fmt.Sprint(c.Pace), "1 or more")
 	case c.ReapInterval != 0 && c.ReapInterval < time.Second:
 		return wrong("REAP_INTERVAL", c.ReapInterval.String(), "0, or at least 1s")
+	case c.PolicyInterval != 0 && c.PolicyInterval < time.Second:
+		return wrong("POLICY_INTERVAL", c.PolicyInterval.String(), "0, or at least 1s")
 	case c.ReapGrace < 5*time.Second:
 		return wrong("REAP_GRACE", c.ReapGrace.String(), "at least 5s")
 	}

@@ -17,6 +17,8 @@ type EngineConfig struct {
 	Kinds    Kinds
 	// Awaits remembers who awaits which event; nil: nobody does, and all is polled.
 	Awaits Awaits
+	// Ticker looks at policies when a message asks for it; nil: other workers do.
+	Ticker Ticker
 	// Account and Region are the worker's own, where jobs work that name no others. Without the account no event is awaited.
 	Account, Region string
 	// Budgets takes back what jobs don't use; nil where calls have no budgets.
@@ -110,6 +112,9 @@ func (e *Engine) Deliver(ctx context.Context, d *Delivery) (outcome Outcome) {
 	m, outcome := e.read(ctx, d)
 	if m == nil {
 		return outcome
+	}
+	if m.Type == Tick {
+		return e.tick(ctx, d, m)
 	}
 	a := &admission{engine: e, delivery: d, message: m, id: m.JobID(d.OriginalID)}
 	if m.Type == Submit {

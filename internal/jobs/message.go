@@ -26,6 +26,8 @@ const (
 	Wake MessageType = "wake"
 	// Nudge wakes without a seq: a finished child, an event.
 	Nudge MessageType = "nudge"
+	// Tick has a policy looked at. It is about no job, and anybody may send it.
+	Tick MessageType = "tick"
 )
 
 // Message is what stands on the queues, as JSON.
@@ -50,10 +52,13 @@ type Message struct {
 	Run         int    `json:"run,omitempty"`
 	Seq         int64  `json:"seq,omitempty"`
 
-	// An order's.
+	// An order's: what is asked, and when; At is a tick's too, the instant that is meant.
 	Verb  Verb      `json:"verb,omitempty"`
 	Value string    `json:"value,omitempty"`
 	At    time.Time `json:"at,omitzero"`
+
+	// Policy is the name of the policy that a tick is about.
+	Policy string `json:"policy,omitempty"`
 
 	awaited string // key of the thing whose event this nudge is; no queue can say it
 }
@@ -170,8 +175,10 @@ func (m *Message) check() error {
 			return m.checkOrder()
 		}
 		return nil
+	case Tick:
+		return m.checkTick()
 	default:
-		return fmt.Errorf(`"type" is %q; expected submit, cancel, retry or order`, clip(string(m.Type)))
+		return fmt.Errorf(`"type" is %q; expected submit, cancel, retry, order or tick`, clip(string(m.Type)))
 	}
 }
 

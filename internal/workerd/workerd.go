@@ -15,6 +15,7 @@ import (
 	"github.com/stampmill/stampmill/internal/aws/clients"
 	"github.com/stampmill/stampmill/internal/config"
 	"github.com/stampmill/stampmill/internal/jobs"
+	"github.com/stampmill/stampmill/internal/jobs/policy"
 	"github.com/stampmill/stampmill/internal/version"
 	"github.com/stampmill/stampmill/internal/webhook"
 )
@@ -67,6 +68,8 @@ type Process struct {
 	Worker  *jobs.Worker
 	Sweeper *jobs.Sweeper
 	Reaper  *jobs.Reaper // nil: never reaps
+	// Policies look at those that are due; nil: never.
+	Policies *policy.Evaluator
 }
 
 // New wires the parts on an opened installation.
@@ -86,6 +89,9 @@ func New(a *app.App, c config.Worker, log *slog.Logger) (*Process, error) {
 		p.Reaper = jobs.NewReaper(jobs.ReaperConfig{Estate: a.Estate, Rows: a.Store, Records: a.Store, Leases: a.Store, Installation: c.Installation, Owner: owner,
 			Grace: c.ReapGrace, Interval: c.ReapInterval, Log: log, Targets: a.TargetsKnown(targets)})
 	}
+	if c.PolicyInterval > 0 {
+		p.Policies = a.Policies(owner, c.PolicyInterval, log)
+	}
 	return p, nil
 }
 
@@ -104,6 +110,9 @@ func (p *Process) Run(ctx context.Context) {
 	parts.Go(func() { p.Sweeper.Run(ctx) })
 	if p.Reaper != nil {
 		parts.Go(func() { p.Reaper.Run(ctx) })
+	}
+	if p.Policies != nil {
+		parts.Go(func() { p.Policies.Run(ctx) })
 	}
 	parts.Wait()
 }

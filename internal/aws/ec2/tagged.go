@@ -16,8 +16,8 @@ import (
 	c "github.com/stampmill/stampmill/internal/jobs/cloud"
 )
 
-// owners are the tags whose value is one job's: looks by one of them share calls, since a filter takes many values.
-var owners = []string{jobs.TagIncarnation, jobs.TagPrefix + "batch"}
+// owners are the tags whose value is one job's, or one fleet's: looks by one of them share calls, since a filter takes many values.
+var owners = []string{jobs.TagIncarnation, jobs.TagPrefix + "batch", jobs.TagPrefix + "fleet"}
 
 // gathering is how long a look by tag waits for others: nobody hurries with one, and jobs that wait together come within
 // a second.

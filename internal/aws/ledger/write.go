@@ -46,18 +46,22 @@ func (t *Ledger) write(ctx context.Context, g jobs.Guard, thing string, actions 
 	if !ok {
 		return awserr.From(err, thing)
 	}
-	reasons := cancelled.CancellationReasons
-	if len(reasons) > 0 && aws.ToString(reasons[0].Code) == reasonCondition {
+	if reasons := cancelled.CancellationReasons; len(reasons) > 0 && aws.ToString(reasons[0].Code) == reasonCondition {
 		return jobs.ErrFenced
 	}
+	return refusal(cancelled, 1, thing, err)
+}
+
+// refusal says why a transaction was cancelled; its actions begin behind so many others.
+func refusal(cancelled *types.TransactionCanceledException, behind int, thing string, err error) error {
 	class, code, message := jobs.Unknown, "TransactionCanceledException", cancelled.ErrorMessage()
 	var lost *lostRace
-	for i, reason := range reasons {
+	for i, reason := range cancelled.CancellationReasons {
 		switch c := aws.ToString(reason.Code); c {
 		case "", reasonNone:
 		case reasonCondition:
 			if lost == nil {
-				lost = &lostRace{action: i - 1, stands: reason.Item}
+				lost = &lostRace{action: i - behind, stands: reason.Item}
 			}
 		case reasonInvalid, reasonTooLarge:
 			class, code, message = jobs.Fatal, c, aws.ToString(reason.Message)

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -126,14 +127,15 @@ func (f *folder) file(path string, withMode bool) (map[string]any, error) {
 func (f *folder) upload(path string, content []byte) map[string]any {
 	u := Upload{Digest: Digest(content), Path: f.join(path), Content: content}
 	u.Key = UploadKey(u.Digest)
-	known := false
-	for _, other := range f.uploads {
-		known = known || other.Key == u.Key
-	}
-	if !known {
+	f.add(u)
+	return map[string]any{"key": u.Key, "digest": u.Digest, "size": len(content)}
+}
+
+// add notes an upload, once.
+func (f *folder) add(u Upload) {
+	if !slices.ContainsFunc(f.uploads, func(other Upload) bool { return other.Key == u.Key }) {
 		f.uploads = append(f.uploads, u)
 	}
-	return map[string]any{"key": u.Key, "digest": u.Digest, "size": len(content)}
 }
 
 func readRegular(path string) (content []byte, mode fs.FileMode, err error) {

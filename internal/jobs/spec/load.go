@@ -196,7 +196,7 @@ func (l *loader) spec(t reflect.Type, n *node, vars map[string]string) (json.Raw
 	if written == nil {
 		written = &node{kind: mapNode, line: n.line, col: n.col, shown: "spec"}
 	}
-	s := &shaper{file: l.file, problems: l.problems, vars: vars, beside: &folder{path: l.folder}}
+	s := &shaper{file: l.file, problems: l.problems, vars: vars, beside: &folder{path: l.folder}, loader: l}
 	into := reflect.New(t).Elem()
 	if written.kind == mapNode || written.kind == nullNode {
 		written = l.inject(t, written, vars)

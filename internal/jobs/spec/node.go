@@ -21,8 +21,10 @@ type node struct {
 	truth  bool
 	// substituted marks a text in which a variable was replaced: it may stand for a number.
 	substituted bool
-	entries     []entry
-	items       []*node
+	// shaped marks another kind's spec in its full form.
+	shaped  bool
+	entries []entry
+	items   []*node
 }
 
 type entry struct {

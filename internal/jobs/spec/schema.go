@@ -56,7 +56,7 @@ func (r Registry) MessageSchema() ([]byte, error) { return r.messageSchema(Built
 
 func (r Registry) messageSchema(comments Comments) ([]byte, error) {
 	b := newSchemaBuilder(comments)
-	submit := b.envelope(r, map[string]any{
+	submit := b.envelope(r.jobs(), map[string]any{
 		"schema": map[string]any{"const": 1, "description": "The version of this schema."},
 		"type":   map[string]any{"const": "submit"},
 	}, []string{"schema", "type", "kind", "name"})
@@ -71,8 +71,18 @@ func (r Registry) messageSchema(comments Comments) ([]byte, error) {
 	}
 	root := map[string]any{"oneOf": []any{submit,
 		command("cancel", "Cancels a job: what it made is undone."),
-		command("retry", "Runs a finished job again.")}}
+		command("retry", "Runs a finished job again."), tickSchema()}}
 	return b.finish("A message to Stampmill", root)
+}
+
+// tickSchema is the message that looks at a policy.
+func tickSchema() map[string]any {
+	return object(map[string]any{
+		"schema": map[string]any{"const": 1},
+		"type":   map[string]any{"const": "tick"},
+		"policy": map[string]any{"type": "string", "pattern": namePattern.String(), "description": "The policy's name."},
+		"at":     map[string]any{"type": "string", "format": "date-time", "description": "The instant that is meant, such as EventBridge Scheduler's <aws.scheduler.scheduled-time>: the same one again does nothing."},
+	}, []string{"schema", "type", "policy", "at"}, "Has a policy looked at now.")
 }
 
 // DocumentSchema is the JSON Schema of one document of a spec file, for editors.
@@ -160,6 +170,8 @@ func (b *schemaBuilder) plain(t reflect.Type, tag reflect.StructTag) map[string]
 		return schemer.JSONSchema()
 	}
 	switch {
+	case innerKind(t, tag) != "":
+		return map[string]any{"type": []string{"object", "string"}}
 	case t == rawType || t.Kind() == reflect.Interface || has(t, unmarshalerType):
 		return map[string]any{}
 	case t == bytesType:

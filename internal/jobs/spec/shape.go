@@ -22,6 +22,8 @@ type shaper struct {
 	stray func(name string) string
 	// beside reads scripts, files and settings; nil on a worker.
 	beside *folder
+	// loader knows the kinds whose specs stand in fields; nil on a worker.
+	loader *loader
 }
 
 // breaks notes what did not fit.
@@ -83,6 +85,8 @@ func (s *shaper) long(t reflect.Type, n *node) *node {
 
 func (s *shaper) value(t reflect.Type, n *node, tag reflect.StructTag, at string) *node {
 	switch {
+	case innerKind(t, tag) != "":
+		return s.inner(innerKind(t, tag), n)
 	case t == rawType || t.Kind() == reflect.Interface:
 		return s.free(n)
 	case t == bytesType:
@@ -120,6 +124,9 @@ func (s *shaper) structure(t reflect.Type, n *node, at string) *node {
 	}
 	fields := fieldsOf(t)
 	shaped := &node{kind: mapNode, line: n.line, col: n.col, shown: n.shown}
+	if n = s.openFiles(fields, n); n == nil {
+		return nil
+	}
 	for _, e := range n.entries {
 		i := slices.IndexFunc(fields, func(f field) bool { return f.name == e.key })
 		if i < 0 {
