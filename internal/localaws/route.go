@@ -12,16 +12,16 @@ import (
 
 const defaultRegion = "us-east-1"
 
-// targets maps the first part of X-Amz-Target to a signing name, for requests that are not signed.
+// targets maps the first part of X-Amz-Target, and the name in a path of RPC v2, to a signing name, for requests that are not signed.
 var targets = map[string]string{
 	"AmazonSQS": "sqs", "DynamoDB_20120810": "dynamodb", "AmazonSSM": "ssm", "secretsmanager": "secretsmanager", "AWSEvents": "events",
-	"ServiceQuotasV20190624": "servicequotas",
+	"ServiceQuotasV20190624": "servicequotas", "GraniteServiceVersion20100801": "monitoring",
 }
 
 // versions maps the query protocol's Version to a signing name, for requests that are not signed.
 var versions = map[string]string{
 	"2012-11-05": "sqs", "2016-11-15": "ec2", "2011-06-15": "sts", "2015-12-01": "elasticloadbalancing",
-	"2010-05-08": "iam",
+	"2010-05-08": "iam", "2011-01-01": "autoscaling", "2010-08-01": "monitoring",
 }
 
 // route finds out which service is asked for what, and by whom. The request is never nil, so that an error can be worded
@@ -64,6 +64,9 @@ func readAction(r *api.Request, query url.Values) error {
 		}
 		return nil
 	}
+	if api.IsCBOR(r.HTTP) {
+		return readOperation(r)
+	}
 	if r.Service == "s3" {
 		return nil
 	}
@@ -91,6 +94,19 @@ func readAction(r *api.Request, query url.Values) error {
 	}
 	if r.Action == "" {
 		return api.Errorf("MissingAction", "the form has no Action")
+	}
+	return nil
+}
+
+// readOperation finds the action in a path of RPC v2: /service/NAME/operation/ACTION.
+func readOperation(r *api.Request) error {
+	parts := strings.Split(strings.Trim(r.HTTP.URL.Path, "/"), "/")
+	if len(parts) != 4 || parts[0] != "service" || parts[2] != "operation" {
+		return api.Errorf("UnknownOperationException", "the path %s is not /service/NAME/operation/ACTION", r.HTTP.URL.Path)
+	}
+	r.Action = parts[3]
+	if r.Service == "" {
+		r.Service = targets[parts[1]]
 	}
 	return nil
 }

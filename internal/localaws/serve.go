@@ -175,6 +175,8 @@ func writeError(w http.ResponseWriter, r *api.Request, err error) {
 		api.WriteS3Error(w, r, err)
 	case r.Service == "ec2":
 		api.WriteEC2Error(w, r, err)
+	case api.IsCBOR(r.HTTP):
+		api.CBORProtocol{}.WriteError(w, r, err)
 	case r.Form != nil:
 		api.QueryProtocol{}.WriteError(w, r, err)
 	default:

@@ -6,6 +6,8 @@ import (
 	"net/http"
 
 	"github.com/stampmill/stampmill/internal/localaws/api"
+	"github.com/stampmill/stampmill/internal/localaws/autoscaling"
+	"github.com/stampmill/stampmill/internal/localaws/cloudwatch"
 	"github.com/stampmill/stampmill/internal/localaws/dynamodb"
 	"github.com/stampmill/stampmill/internal/localaws/ec2"
 	"github.com/stampmill/stampmill/internal/localaws/elbv2"
@@ -61,6 +63,14 @@ func (s *Server) newServices() ([]api.Service, error) {
 	if err != nil {
 		return nil, err
 	}
+	alarms, err := cloudwatch.New(s.env)
+	if err != nil {
+		return nil, err
+	}
+	groups, err := autoscaling.New(s.env, servers, balancers, alarms)
+	if err != nil {
+		return nil, err
+	}
 	objects, err := s3.New(s.env)
 	if err != nil {
 		return nil, err
@@ -77,7 +87,7 @@ func (s *Server) newServices() ([]api.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []api.Service{quotas, identities, queues, s.events, tables, objects, secrets, tokens, servers, commands, balancers}, nil
+	return []api.Service{quotas, identities, queues, s.events, tables, objects, secrets, tokens, servers, commands, balancers, alarms, groups}, nil
 }
 
 // imageParameters are the account's parameters of the type aws:ec2:image.

@@ -20,6 +20,8 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
@@ -79,6 +81,8 @@ type Clients struct {
 type Regional struct {
 	Target   jobs.Target
 	Region   string
+	Alarms   *cloudwatch.Client
+	Groups   *autoscaling.Client
 	DynamoDB *dynamodb.Client
 	EC2      *ec2.Client
 	ELBv2    *elasticloadbalancingv2.Client
@@ -168,6 +172,8 @@ func (c *Clients) For(target jobs.Target) *Regional {
 	r := &Regional{
 		Target:   target,
 		Region:   target.Region,
+		Alarms:   cloudwatch.NewFromConfig(cfg),
+		Groups:   autoscaling.NewFromConfig(cfg),
 		DynamoDB: dynamodb.NewFromConfig(cfg),
 		EC2:      ec2.NewFromConfig(cfg),
 		ELBv2:    elasticloadbalancingv2.NewFromConfig(cfg),

@@ -24,7 +24,7 @@ type Request struct {
 	HTTP *http.Request
 	// Body is the whole body, already read and, if it was chunk-signed, decoded.
 	Body []byte
-	// Service is the signing name: sqs, dynamodb, ec2, ssm, s3, sts, elasticloadbalancing, secretsmanager.
+	// Service is the signing name: sqs, dynamodb, ec2, ssm, s3, sts, elasticloadbalancing, autoscaling, monitoring, …
 	Service string
 	Region  string
 	Account string
