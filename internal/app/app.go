@@ -34,6 +34,7 @@ import (
 	"github.com/stampmill/stampmill/internal/aws/store"
 	"github.com/stampmill/stampmill/internal/config"
 	"github.com/stampmill/stampmill/internal/jobs"
+	"github.com/stampmill/stampmill/internal/jobs/adopt"
 	"github.com/stampmill/stampmill/internal/jobs/bake"
 	"github.com/stampmill/stampmill/internal/jobs/budget"
 	"github.com/stampmill/stampmill/internal/jobs/launch"
@@ -223,6 +224,11 @@ func (a *App) kinds(files Files, now preflight.Budgets) jobs.Kinds {
 			Catalog: a.Ledger, Capacity: a.Capacity, Files: files, Callback: a.Callback, Region: region, Pace: a.Pace,
 		}),
 		launch.New(launching), launch.NewBatch(launching),
+		adopt.New(adopt.Config{
+			EC2:          func(t jobs.Target) adopt.EC2 { return a.EC2.For(t) },
+			TargetGroups: func(t jobs.Target) adopt.TargetGroups { return a.ELBv2.For(t) },
+			Ledger:       a.Ledger, Files: files, Installation: a.Common.Installation, Region: region,
+		}),
 		terminate.New(terminate.Config{
 			EC2:          func(t jobs.Target) terminate.Servers { return a.EC2.For(t) },
 			TargetGroups: func(t jobs.Target) terminate.TargetGroups { return a.ELBv2.For(t) },

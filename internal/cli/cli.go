@@ -14,6 +14,7 @@ import (
 	"github.com/stampmill/stampmill/internal/app"
 	"github.com/stampmill/stampmill/internal/aws/clients"
 	"github.com/stampmill/stampmill/internal/config"
+	"github.com/stampmill/stampmill/internal/jobs/adopt"
 	"github.com/stampmill/stampmill/internal/jobs/bake"
 	"github.com/stampmill/stampmill/internal/jobs/launch"
 	"github.com/stampmill/stampmill/internal/jobs/ping"
@@ -117,6 +118,7 @@ func Registry() spec.Registry {
 	r.Register(bake.Name, bake.Spec{})
 	r.Register(launch.KindName, launch.Spec{})
 	r.Register(terminate.KindName, terminate.Spec{})
+	r.Register(adopt.KindName, adopt.Spec{})
 	r.Register("Ping", ping.Spec{})
 	r.Register(policy.KindName, policy.Spec{})
 	return r

@@ -78,6 +78,21 @@ type Volume struct {
 	Exclude             bool // NoDevice
 }
 
+// AttachedVolume is a volume on an instance.
+type AttachedVolume struct {
+	ID, InstanceID string
+	Volume
+}
+
+// ImageMetadata is what an instance was launched from, as EC2 keeps it when the AMI is gone, too.
+type ImageMetadata struct {
+	InstanceID, State, Type, Zone  string
+	Launched                       time.Time
+	Tags                           map[string]string
+	ImageID, ImageName, ImageState string
+	ImageCreated, Deprecated       time.Time
+}
+
 // Image is an AMI.
 type Image struct {
 	ID, Name, OwnerID      string

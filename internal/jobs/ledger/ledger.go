@@ -98,8 +98,9 @@ type Fleet struct {
 	Rollout  string `json:"rollout,omitempty"`
 	// Group is the Auto Scaling group that keeps the servers, where one does.
 	Group string `json:"group,omitempty"`
-	// Imported: its servers were there before Stampmill knew of them.
-	Imported bool `json:"imported,omitempty"`
+	// Imported is the incarnation of the import that adopted the fleet, whose servers were there before Stampmill knew of them;
+	// empty: a Launch made it.
+	Imported string `json:"imported,omitempty"`
 }
 
 // ServerState is where a server stands.
