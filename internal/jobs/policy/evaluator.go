@@ -92,7 +92,10 @@ func (e *Evaluator) Round(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	failed := []error{unread}
+	var failed []error
+	if unread != nil {
+		failed = append(failed, unread)
+	}
 	for _, h := range heads {
 		if h.Pending == 0 && (h.Paused || h.Due.IsZero() || h.Due.After(now)) {
 			continue
@@ -129,7 +132,7 @@ func (e *Evaluator) look(ctx context.Context, name string, asked time.Time) erro
 	}
 	if p.Pending > 0 {
 		if p, err = e.send(ctx, p); err != nil {
-			return err
+			return ignoreChanged(err)
 		}
 	}
 	if p.Paused {
@@ -158,7 +161,7 @@ func (e *Evaluator) look(ctx context.Context, name string, asked time.Time) erro
 		return ignoreChanged(err)
 	}
 	_, err = e.send(ctx, next)
-	return err
+	return ignoreChanged(err)
 }
 
 // send sends the stored submissions and forgets them. One that was sent before names the same job.
@@ -173,11 +176,7 @@ func (e *Evaluator) send(ctx context.Context, p Policy) (Policy, error) {
 		}
 		e.Log.Info("a policy submits a job", "policy", p.Name, "job", m.JobID(""))
 	}
-	sent, err := e.Store.SentPending(ctx, p)
-	if errors.Is(err, ErrChanged) { // another worker sent them too; whoever looks next carries on
-		return p, fmt.Errorf("policy %s: %w", p.Name, err)
-	}
-	return sent, err
+	return e.Store.SentPending(ctx, p) // where it was changed, another worker sent them too: whoever looks next carries on
 }
 
 // unchanged: a write would say nothing new.

@@ -102,8 +102,12 @@ func Apply(stands *Policy, next Policy, now time.Time) (Policy, error) {
 		next.Head = Head{Name: next.Name, Incarnation: jobs.NewIncarnation(), Generation: 1, Applied: now, Ticked: now}
 		return next.rescheduled(now), nil
 	}
-	if same, err := stands.digest(); err != nil || same == before {
-		return *stands, errors.Join(err, ErrSame)
+	same, err := stands.digest()
+	if err != nil {
+		return Policy{}, err
+	}
+	if same == before {
+		return *stands, ErrSame
 	}
 	next.Head, next.Tries = stands.Head, stands.Tries
 	next.Generation, next.Applied, next.Note = stands.Generation+1, now, ""
