@@ -181,7 +181,7 @@ func imageMutants() []mutant {
 		{
 			name:   "parameter-of-an-older-version",
 			breaks: "5: the bake that writes last decides what the parameter names, not what is current",
-			edits:  []edit{{"internal/jobs/bake/publish.go", `	if number == 0 || number == b.progress.Version {`, `	if number >= 0 {`}},
+			edits:  []edit{{"internal/jobs/release/release.go", `	if number == 0 || number == r.Own.Number {`, `	if number >= 0 {`}},
 			tests:  in(bakeTests, "TestTheParameterNamesWhatIsCurrent"),
 		},
 	}

@@ -215,7 +215,7 @@ func (a *App) kinds(files Files, now preflight.Budgets) jobs.Kinds {
 		Budgets:      now,
 		Ledger:       a.Ledger, Capacity: a.Capacity, Files: files, Callback: a.Callback, Region: region, Pace: a.Pace,
 	}
-	return jobs.NewKinds(
+	return jobs.NewKinds(append(a.catalogKinds(region),
 		ping.Kind{},
 		bake.New(bake.Config{
 			EC2:      func(t jobs.Target) bake.EC2 { return a.EC2.For(t) },
@@ -234,7 +234,7 @@ func (a *App) kinds(files Files, now preflight.Budgets) jobs.Kinds {
 			TargetGroups: func(t jobs.Target) terminate.TargetGroups { return a.ELBv2.For(t) },
 			Ledger:       a.Ledger, Callback: a.Callback, Budgets: now, Region: region,
 		}),
-	)
+	)...)
 }
 
 // Engine makes the engine that carries deliveries.

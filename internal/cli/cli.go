@@ -16,6 +16,7 @@ import (
 	"github.com/stampmill/stampmill/internal/config"
 	"github.com/stampmill/stampmill/internal/jobs/adopt"
 	"github.com/stampmill/stampmill/internal/jobs/bake"
+	"github.com/stampmill/stampmill/internal/jobs/catalog"
 	"github.com/stampmill/stampmill/internal/jobs/launch"
 	"github.com/stampmill/stampmill/internal/jobs/ping"
 	"github.com/stampmill/stampmill/internal/jobs/policy"
@@ -121,6 +122,7 @@ func Registry() spec.Registry {
 	r.Register(adopt.KindName, adopt.Spec{})
 	r.Register("Ping", ping.Spec{})
 	r.Register(policy.KindName, policy.Spec{})
+	catalog.Register(r)
 	return r
 }
 

@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -86,8 +87,13 @@ func (t *Ledger) RecallVersion(ctx context.Context, g jobs.Guard, m l.Move, numb
 			m.To = good.Number
 		}
 		why.At, why.Job = m.At, m.Job
-		if v.Recall != nil && len(why.Shares) == 0 {
-			why.Shares = v.Recall.Shares
+		if v.Recall != nil { // AMIs that are disabled already do not tell any more
+			shares := maps.Clone(v.Recall.Shares)
+			if shares == nil {
+				shares = map[string][]string{}
+			}
+			maps.Copy(shares, why.Shares)
+			why.Shares = shares
 		}
 		v.State, v.Recall = l.Recalled, &why
 		return []moved{{v, number}}, nil

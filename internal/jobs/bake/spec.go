@@ -199,6 +199,9 @@ type Publish struct {
 	Parameter string `json:"parameter,omitempty" pattern:"^/?[a-zA-Z0-9_.-]+(/[a-zA-Z0-9_.-]+)*$" example:"/images/web"`
 	// LaunchTemplate gets a new version with the AMI.
 	LaunchTemplate *PublishTemplate `json:"launchTemplate,omitempty"`
+	// Hold leaves what is current as it is: the version waits, verified, until `stampmill image promote` makes it current,
+	// and parameter and launch template follow then.
+	Hold bool `json:"hold,omitempty"`
 }
 
 // PublishTemplate is a launch template that gets a new version.

@@ -66,6 +66,8 @@ type Version struct {
 	Imported string `json:"imported,omitempty"`
 	// TagsBefore are those of the adoption's tags that the AMI carried before.
 	TagsBefore []string `json:"tagsBefore,omitempty"`
+	// Home is the region in which it was baked, from which copies are made.
+	Home string `json:"home,omitempty"`
 	// Held: it was published without becoming current; promote makes it so.
 	Held bool `json:"held,omitempty"`
 	// Content is what is in it, where the builder could tell.

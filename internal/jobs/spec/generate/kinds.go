@@ -2,6 +2,7 @@ package main
 
 import (
 	"github.com/stampmill/stampmill/internal/jobs/bake"
+	"github.com/stampmill/stampmill/internal/jobs/catalog"
 	"github.com/stampmill/stampmill/internal/jobs/launch"
 	"github.com/stampmill/stampmill/internal/jobs/ping"
 	"github.com/stampmill/stampmill/internal/jobs/policy"
@@ -17,5 +18,6 @@ func kinds() spec.Registry {
 	all.Register("Ping", ping.Spec{})
 	all.Register("Policy", policy.Spec{})
 	all.Register("Terminate", terminate.Spec{})
+	catalog.Register(all)
 	return all
 }
