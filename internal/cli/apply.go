@@ -65,6 +65,16 @@ change, they count from now on; a policy that is paused stays so. - is the stand
 	return cmd
 }
 
+// Apply keeps what a document says as a policy, as the command apply does.
+func Apply(ctx context.Context, a *app.App, d spec.Document) error {
+	p, err := policyOf(d)
+	if err != nil {
+		return err
+	}
+	_, err = keep(ctx, a, d, p)
+	return err
+}
+
 // policyOf reads a document as a policy.
 func policyOf(d spec.Document) (policy.Policy, error) {
 	if d.Kind != policy.KindName {
