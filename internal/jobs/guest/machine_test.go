@@ -17,7 +17,7 @@ func onMachine(t *testing.T, test func(t *testing.T, m machine.Machine, run func
 	synctest.Test(t, func(t *testing.T) {
 		m := machine.NewHost(machine.AgentWithoutProfile()).New(machine.Config{
 			Identity:   machine.Identity{InstanceID: "i-1", Region: "eu-west-1", Architecture: "arm64", Platform: "linux", Distribution: "amazon"},
-			Disks:      map[string]machine.Disk{"/dev/xvda": machine.BaseDisk("amazon", "arm64")},
+			Disks:      map[string]machine.Disk{"/dev/xvda": machine.BaseDisk("amazon", "arm64", "")},
 			RootDevice: "/dev/xvda", Speed: 1, UserData: func() []byte { return nil }, Tags: func() map[string]string { return nil },
 			PoweredOff: func() {},
 		})
@@ -171,7 +171,7 @@ func TestUserDataProvisionsAndStopsTheServer(t *testing.T) {
 			off := make(chan struct{}, 1)
 			m := machine.NewHost().New(machine.Config{
 				Identity:   machine.Identity{InstanceID: "i-1", Region: "eu-west-1", Architecture: "arm64", Platform: "linux", Distribution: "amazon"},
-				Disks:      map[string]machine.Disk{"/dev/xvda": machine.BaseDisk("amazon", "arm64")},
+				Disks:      map[string]machine.Disk{"/dev/xvda": machine.BaseDisk("amazon", "arm64", "")},
 				RootDevice: "/dev/xvda", Speed: 1, UserData: func() []byte { return data }, Tags: func() map[string]string { return nil },
 				Metadata: true, PoweredOff: func() { off <- struct{}{} },
 			})

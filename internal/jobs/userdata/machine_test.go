@@ -30,7 +30,7 @@ func server(data []byte, index int, content http.RoundTripper) machine.Machine {
 	m := machine.NewHost(machine.AgentWithoutProfile()).New(machine.Config{
 		Identity: machine.Identity{InstanceID: fmt.Sprintf("i-%017x", index), ImageID: "ami-1", InstanceType: "m7g.large", Account: "111122223333",
 			Region: "eu-west-1", Zone: "eu-west-1a", PrivateIP: "10.0.0.7", Architecture: "arm64", Platform: "linux", Distribution: "amazon", LaunchIndex: index},
-		Disks: map[string]machine.Disk{"/dev/xvda": machine.BaseDisk("amazon", "arm64")}, RootDevice: "/dev/xvda",
+		Disks: map[string]machine.Disk{"/dev/xvda": machine.BaseDisk("amazon", "arm64", "")}, RootDevice: "/dev/xvda",
 		UserData: func() []byte { return data }, Tags: func() map[string]string { return nil },
 		Metadata: true, TokenRequired: true, Speed: 1, Network: content, PoweredOff: func() {},
 	})

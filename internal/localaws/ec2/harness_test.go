@@ -107,7 +107,7 @@ func startOn(t *testing.T, store *state.Store, settings ...setting) *bundle {
 	b := &bundle{host: &fakeHost{}, events: &eventLog{}}
 	env := &api.Env{Store: store, Speed: 1, Seed: 1, Emit: b.events.add}
 	options := Options{
-		BaseDisk:  func(string, string) machine.Disk { return &fakeDisk{} },
+		BaseDisk:  func(_, _, _ string) machine.Disk { return &fakeDisk{} },
 		EmptyDisk: func() machine.Disk { return &fakeDisk{} },
 		DecodeDisk: func(raw []byte) (machine.Disk, error) {
 			disk := &fakeDisk{}

@@ -61,6 +61,14 @@ func (s *Service) powerOn(i *instanceRecord) {
 	m.PowerOn()
 }
 
+// release is the name of the vendor's AMI that the instance runs; empty where it is somebody else's.
+func (s *Service) release(i *instanceRecord) string {
+	if image, ok := s.region(i.Region).images.get(i.ImageID); ok && image.SeedLine != "" {
+		return image.Name
+	}
+	return ""
+}
+
 func (s *Service) machineConfig(i *instanceRecord, p *power) machine.Config {
 	s.refreshView(i)
 	var groups []string
@@ -72,7 +80,7 @@ func (s *Service) machineConfig(i *instanceRecord, p *power) machine.Config {
 		disk := s.takeContent(attached.VolumeID)
 		switch {
 		case disk == nil && attached.Device == i.RootDevice:
-			disk = s.options.BaseDisk(i.Distribution, i.Architecture)
+			disk = s.options.BaseDisk(i.Distribution, i.Architecture, s.release(i))
 		case disk == nil:
 			disk = s.options.EmptyDisk()
 		}

@@ -64,7 +64,7 @@ type Options struct {
 	KMSKeyUsable func(account, region, key string) bool
 	// BaseDisk is the root disk of a public AMI, EmptyDisk a blank volume, and DecodeDisk reads what Disk.Encode wrote.
 	// Default: those of package machine.
-	BaseDisk   func(distribution, architecture string) machine.Disk
+	BaseDisk   func(distribution, architecture, ami string) machine.Disk
 	EmptyDisk  func() machine.Disk
 	DecodeDisk func([]byte) (machine.Disk, error)
 }

@@ -37,7 +37,7 @@ func hostileService(t testing.TB) *ec2.Service {
 	}
 	service, err := ec2.New(&api.Env{Store: store, Speed: 1, Seed: 1}, nowhere{}, ec2.Options{
 		Propagation: -1,
-		BaseDisk:    func(string, string) machine.Disk { return blank{} },
+		BaseDisk:    func(_, _, _ string) machine.Disk { return blank{} },
 		EmptyDisk:   func() machine.Disk { return blank{} },
 		DecodeDisk:  func([]byte) (machine.Disk, error) { return blank{}, nil },
 	})

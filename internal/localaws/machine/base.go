@@ -39,13 +39,18 @@ var bases = struct {
 	disks map[string]*disk.Disk
 }{disks: map[string]*disk.Disk{}}
 
-// BaseDisk is a fork of the root disk of a seeded AMI: amazon, ubuntu, debian or windows.
-func BaseDisk(distribution, architecture string) Disk {
+// BaseDisk is a fork of the root disk of a seeded AMI: amazon, ubuntu, debian or windows. The AMI's name tells its release;
+// Amazon Linux has it in /etc/image-id.
+func BaseDisk(distribution, architecture, ami string) Disk {
 	base, ok := baseDisk(distribution + "/" + architecture)
 	if !ok {
 		base, _ = baseDisk("amazon/x86_64")
 	}
-	return volume{base.Fork()}
+	b := builder{base.Fork()}
+	if distribution == "amazon" && ami != "" {
+		b.file("/etc/image-id", fmt.Sprintf("image_name=%q\nimage_arch=%q\nimage_file=%q\n", "al2023-ami", architecture, ami+".xfs.gpt"))
+	}
+	return volume{b.Disk}
 }
 
 // baseDisk gives the shared disk itself, which nobody changes.

@@ -40,13 +40,13 @@ func newServer(h *host, config Config) *server {
 		case ok:
 			s.disks[device] = v.Disk
 		case device == config.RootDevice:
-			s.disks[device] = BaseDisk(config.Identity.Distribution, config.Identity.Architecture).(volume).Disk
+			s.disks[device] = BaseDisk(config.Identity.Distribution, config.Identity.Architecture, "").(volume).Disk
 		default:
 			s.disks[device] = disk.New("")
 		}
 	}
 	if s.disks[config.RootDevice] == nil {
-		s.disks[config.RootDevice] = BaseDisk(config.Identity.Distribution, config.Identity.Architecture).(volume).Disk
+		s.disks[config.RootDevice] = BaseDisk(config.Identity.Distribution, config.Identity.Architecture, "").(volume).Disk
 	}
 	return s
 }
