@@ -49,7 +49,7 @@ var (
 		"ResourceLimitExceeded", "ConcurrentSnapshotLimitExceeded", "SnapshotCreationPerVolumeRateExceeded",
 		"ConcurrentCreateImageNoRebootLimitExceeded", "InstanceRefreshInProgress",
 
-		"InvalidSnapshot.InUse", "TooManyTargets",
+		"InvalidSnapshot.InUse", "TooManyTargets", "VolumeInUse", "IncorrectState", "InvalidNetworkInterface.InUse",
 	}
 	// NextPoolCodes: this pool has no capacity; another one, with a new token, may.
 	NextPoolCodes = []string{
@@ -78,6 +78,7 @@ var (
 		"InvalidInstanceID.Malformed", "InvalidID", "InvalidSubnetID.NotFound", "InvalidVpcID.NotFound", "InvalidKeyPair.NotFound",
 		"InvalidBlockDeviceMapping", "InvalidInput", "UnsupportedOperation", "ResourceNotFoundException", "NoSuchBucket",
 		"InvalidFilterKey", "InvalidDocument", "UnsupportedPlatformType",
+		"InvalidVolume.ZoneMismatch", "AttachmentLimitExceeded", "Resource.AlreadyAssociated",
 		"OperationNotPermitted", "AuthFailure.ServiceLinkedRoleCreationNotPermitted", "VPCIdNotSpecified",
 	}
 	// NotFoundCodes: the thing is not there. Every other code that ends in NotFound or NotFoundException is one of them.

@@ -70,6 +70,7 @@ type Region struct {
 	instances *batch.Batcher[string, c.Instance]
 	statuses  *batch.Batcher[string, bool]
 	images    *batch.Batcher[string, c.Image]
+	roots     *batch.Batcher[string, c.RootTask]
 	tagged    tagged
 }
 
@@ -78,6 +79,7 @@ func newRegion(regional *clients.Regional, guard Guard) *Region {
 	r.instances = batch.New(shared(idsPerCall, filterValues), r.fetchInstances)
 	r.statuses = batch.New(shared(statusesPerCall, statusesPerCall), r.fetchStatuses)
 	r.images = batch.New(shared(filterValues, filterValues), r.fetchImages)
+	r.roots = batch.New(shared(filterValues, filterValues), r.fetchRootTasks)
 	r.tagged = r.newTagged()
 	return r
 }

@@ -62,7 +62,7 @@ var defaults = map[string]Limit{
 var plain = []string{
 	"CreateImage", "CreateSecurityGroup", "CreateReplaceRootVolumeTask", "RebootInstances", "DeleteTags", "ModifyInstanceAttribute",
 	"EnableImageDeprecation", "EnableImageDeregistrationProtection", "DisableImageDeregistrationProtection", "DisableImage", "CopySnapshot", "CreateLaunchTemplate",
-	"ModifyLaunchTemplate", "CancelSpotInstanceRequests", "AttachVolume", "DetachVolume", "DeleteVolume", "DeleteLaunchTemplateVersions", "CreateFleet",
+	"ModifyLaunchTemplate", "CancelSpotInstanceRequests", "AttachVolume", "DetachVolume", "AttachNetworkInterface", "DetachNetworkInterface", "AssociateAddress", "DeleteVolume", "DeleteLaunchTemplateVersions", "CreateFleet",
 }
 
 var smallDescribes = []string{"DescribeInstances", "DescribeInstanceStatus", "DescribeSnapshots", "DescribeVolumes", "DescribeSecurityGroups"}
