@@ -41,6 +41,7 @@ import (
 	"github.com/stampmill/stampmill/internal/jobs/notify"
 	"github.com/stampmill/stampmill/internal/jobs/ping"
 	"github.com/stampmill/stampmill/internal/jobs/preflight"
+	"github.com/stampmill/stampmill/internal/jobs/rollout"
 	"github.com/stampmill/stampmill/internal/jobs/terminate"
 )
 
@@ -223,11 +224,16 @@ func (a *App) kinds(files Files, now preflight.Budgets) jobs.Kinds {
 			Profiles: func(t jobs.Target) preflight.Profiles { return a.IAM.For(t) }, Budgets: now,
 			Catalog: a.Ledger, Capacity: a.Capacity, Files: files, Callback: a.Callback, Region: region, Pace: a.Pace,
 		}),
-		launch.New(launching), launch.NewBatch(launching),
+		launch.New(launching), launch.NewBatch(launching), launch.NewSuccession(launching), launch.NewTrial(launching),
 		adopt.New(adopt.Config{
 			EC2:          func(t jobs.Target) adopt.EC2 { return a.EC2.For(t) },
 			TargetGroups: func(t jobs.Target) adopt.TargetGroups { return a.ELBv2.For(t) },
 			Ledger:       a.Ledger, Files: files, Installation: a.Common.Installation, Region: region,
+		}),
+		rollout.New(rollout.Config{
+			EC2:          func(t jobs.Target) rollout.Servers { return a.EC2.For(t) },
+			TargetGroups: func(t jobs.Target) rollout.TargetGroups { return a.ELBv2.For(t) },
+			Ledger:       a.Ledger, Launching: launching, Callback: a.Callback,
 		}),
 		terminate.New(terminate.Config{
 			EC2:          func(t jobs.Target) terminate.Servers { return a.EC2.For(t) },

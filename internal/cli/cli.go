@@ -20,6 +20,7 @@ import (
 	"github.com/stampmill/stampmill/internal/jobs/launch"
 	"github.com/stampmill/stampmill/internal/jobs/ping"
 	"github.com/stampmill/stampmill/internal/jobs/policy"
+	"github.com/stampmill/stampmill/internal/jobs/rollout"
 	"github.com/stampmill/stampmill/internal/jobs/spec"
 	"github.com/stampmill/stampmill/internal/jobs/terminate"
 	"github.com/stampmill/stampmill/internal/version"
@@ -120,6 +121,7 @@ func Registry() spec.Registry {
 	r.Register(launch.KindName, launch.Spec{})
 	r.Register(terminate.KindName, terminate.Spec{})
 	r.Register(adopt.KindName, adopt.Spec{})
+	r.Register(rollout.KindName, rollout.Spec{})
 	r.Register("Ping", ping.Spec{})
 	r.Register(policy.KindName, policy.Spec{})
 	catalog.Register(r)

@@ -32,7 +32,9 @@ func (o Order) After(other Order) bool { return o.At.After(other.At) }
 
 var valuePattern = regexp.MustCompile(`^[\x20-\x7e]{0,200}$`)
 
-func (m *Message) order() Order { return Order{Value: m.Value, At: m.At.UTC().Truncate(time.Millisecond)} }
+func (m *Message) order() Order {
+	return Order{Value: m.Value, At: m.At.UTC().Truncate(time.Millisecond)}
+}
 
 func (m *Message) checkOrder() error {
 	known := false

@@ -70,6 +70,9 @@ func (k *BatchKind) Program(job *jobs.Job) (jobs.Program, error) {
 	if b.ordinals, err = s.set(); err != nil {
 		return nil, err
 	}
+	if s.Second {
+		b.Ledger = seconds{b.Ledger}
+	}
 	return b, nil
 }
 
@@ -142,7 +145,7 @@ func (b *batch) launch(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) 
 	if err != nil {
 		return jobs.Move{}, err
 	}
-	ladder := stamp.Ladder.Turned(b.spec.Number).From(b.spec.First - 1)
+	ladder := stamp.Ladder.Turned(b.spec.Number).From(b.spec.First - 1).In(b.spec.Subnet)
 	for !b.missing().Empty() {
 		if turn.Job.Cancel == turn.Job.Run {
 			return jobs.Wait(time.Second, "its cancellation"), nil

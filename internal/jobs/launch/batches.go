@@ -66,7 +66,7 @@ func (l *launch) child(ctx context.Context, job *jobs.Job, round, i int, part pa
 		return jobs.Child{}, err
 	}
 	raw, err := json.Marshal(BatchSpec{Fleet: l.fleet(), Ordinals: batch.String(), Number: l.progress.Batches + part.number,
-		First: part.first, Key: key, Digest: spec.Digest(content)})
+		First: part.first, Subnet: part.subnet, Second: l.progress.Heirs != nil, Key: key, Digest: spec.Digest(content)})
 	if err != nil {
 		return jobs.Child{}, jobs.Fatalf("describe a batch", batch.String(), err.Error(), "")
 	}

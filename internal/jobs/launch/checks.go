@@ -69,17 +69,32 @@ func (l *launch) attach(ctx context.Context, turn *jobs.Turn) (jobs.Move, error)
 	if err != nil {
 		return jobs.Move{}, err
 	}
-	if servers, err = l.running(ctx, servers); err != nil {
-		return jobs.Move{}, err
-	}
-	groups := l.TargetGroups(l.job.Target)
-	for _, arn := range l.progress.TargetGroups {
-		if err := groups.Register(ctx, arn, ids(servers)...); err != nil {
+	if l.progress.Heirs == nil { // successions are many, and were looked at just now: their look comes after a refusal only
+		if servers, err = l.running(ctx, servers); err != nil {
 			return jobs.Move{}, err
 		}
 	}
+	err = l.register(ctx, servers)
+	if l.progress.Heirs != nil && jobs.IsClass(err, jobs.Fatal, jobs.NotFound) {
+		if servers, err = l.running(ctx, servers); err != nil {
+			return jobs.Move{}, err
+		}
+		err = l.register(ctx, servers)
+	}
+	if err != nil {
+		return jobs.Move{}, err
+	}
 	turn.Note("%d servers registered with %d target groups", len(servers), len(l.progress.TargetGroups))
 	return jobs.Done(), nil
+}
+
+func (l *launch) register(ctx context.Context, servers []ledger.Server) error {
+	for _, arn := range l.progress.TargetGroups {
+		if err := l.TargetGroups(l.job.Target).Register(ctx, arn, ids(servers)...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // running leaves out, as failed, what does not run any more.

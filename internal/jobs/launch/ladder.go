@@ -87,3 +87,19 @@ func (l Ladder) From(pool int) Ladder {
 	}
 	return append(first, others...)
 }
+
+// In is the ladder with the subnet's rungs first; the others stay in their order.
+func (l Ladder) In(subnet string) Ladder {
+	if subnet == "" {
+		return l
+	}
+	var there, others Ladder
+	for _, rung := range l {
+		if rung.Subnet == subnet {
+			there = append(there, rung)
+		} else {
+			others = append(others, rung)
+		}
+	}
+	return append(there, others...)
+}

@@ -92,6 +92,7 @@ type launch struct {
 	spec     Spec
 	job      *jobs.Job
 	progress progress
+	anyone   bool // its servers are the fleet's, whoever launched them
 }
 
 func (l *launch) ec2() EC2 { return l.EC2(l.job.Target) }

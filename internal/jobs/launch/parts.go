@@ -9,13 +9,17 @@ import (
 // part is one batch of what a launch lacks.
 type part struct {
 	ordinals ordinals.Set
-	number   int // among those that ask the same pool first
-	first    int // that pool, counted from 1; 0: as the ladder says
+	number   int    // among those that ask the same pool first
+	first    int    // that pool, counted from 1; 0: as the ladder says
+	subnet   string // that is asked first; empty: as the ladder says
 }
 
 // parts cuts what is to be launched into batches. With weights each pool has its share of the servers; the shares and the
 // batches are a function of the ordinals and of the spec alone.
 func (l *launch) parts(todo ordinals.Set) []part {
+	if l.progress.Heirs != nil {
+		return l.heirParts(todo)
+	}
 	var parts []part
 	rest := todo
 	for pool, share := range shares(todo.Len(), l.spec.Pools) {
@@ -26,7 +30,7 @@ func (l *launch) parts(todo ordinals.Set) []part {
 		mine := rest.Lowest(share)
 		rest = rest.Minus(mine)
 		for number, batch := range mine.Chunks(BatchSize) {
-			parts = append(parts, part{batch, number, first})
+			parts = append(parts, part{ordinals: batch, number: number, first: first})
 		}
 	}
 	return parts

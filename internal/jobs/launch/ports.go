@@ -86,11 +86,19 @@ type Holders interface {
 	DeleteServers(ctx context.Context, g jobs.Guard, fleet string, ordinals []int) error
 }
 
+// Seconds is the ledger of the ordinals' second slots, under the same rules.
+type Seconds interface {
+	Seconds(ctx context.Context, fleet string) ([]ledger.Server, error)
+	PutSeconds(ctx context.Context, g jobs.Guard, servers []ledger.Server) error
+	DeleteSeconds(ctx context.Context, g jobs.Guard, fleet string, ordinals []int) error
+}
+
 // Ledger is the fleets, their servers and the images.
 type Ledger interface {
 	Images
 	Fleets
 	Holders
+	Seconds
 }
 
 // Files is the installation's bucket.

@@ -39,13 +39,11 @@ type progress struct {
 	Settled  bool         `json:"settled,omitempty"`
 	Report   string       `json:"report,omitempty"`
 	Notify   notify.State `json:"notify,omitzero"`
+	// Heirs is what a succession or a trial was told.
+	Heirs *Description `json:"heirs,omitempty"`
 }
 
-type image struct {
-	Ref      string `json:"ref"` // web@41, or the AMI
-	AMI      string `json:"ami"`
-	Platform string `json:"platform,omitempty"`
-}
+type image = Image
 
 // Failure is a server that did not become healthy.
 type Failure struct {

@@ -42,6 +42,10 @@ type BatchSpec struct {
 	Number int `json:"number,omitempty"`
 	// First is the pool that is asked first, counted from 1; 0: as the ladder says.
 	First int `json:"first,omitempty"`
+	// Subnet is asked first; empty: as the ladder says.
+	Subnet string `json:"subnet,omitempty"`
+	// Second puts the servers into the second slots of their ordinals: they are successors.
+	Second bool `json:"second,omitempty"`
 	// Key is the object in the bucket that describes the servers.
 	Key string `json:"key,omitempty" required:"true"`
 	// Digest is that object's SHA-256.

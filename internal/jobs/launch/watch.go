@@ -42,13 +42,9 @@ func (l *launch) watch(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) 
 	if err != nil {
 		return jobs.Move{}, err
 	}
-	instances, err := l.ec2().InstancesTagged(ctx, mine(turn.Job), everyState...)
+	byID, err := l.seen(ctx, turn, servers)
 	if err != nil {
 		return jobs.Move{}, err
-	}
-	byID := make(map[string]cloud.Instance, len(instances))
-	for _, instance := range instances {
-		byID[instance.ID] = instance
 	}
 	up, dead, pending := l.sort(servers, byID, now)
 	if err := l.bury(ctx, turn, dead); err != nil {
@@ -71,6 +67,19 @@ func (l *launch) watch(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) 
 		return jobs.Done(), nil
 	}
 	return jobs.Look(l.pause(now), "%d of %d servers to run", pending.Len(), p.Launched.Len()), nil
+}
+
+// seen gives the servers' instances by id. Successions are small and many: looks by id share calls with those of others.
+func (l *launch) seen(ctx context.Context, turn *jobs.Turn, servers []ledger.Server) (map[string]cloud.Instance, error) {
+	if l.progress.Heirs != nil {
+		return describe(ctx, l.ec2(), servers)
+	}
+	instances, err := l.ec2().InstancesTagged(ctx, mine(turn.Job), everyState...)
+	byID := make(map[string]cloud.Instance, len(instances))
+	for _, instance := range instances {
+		byID[instance.ID] = instance
+	}
+	return byID, err
 }
 
 func (l *launch) firstLook() time.Duration {
@@ -100,7 +109,7 @@ func (l *launch) servers(ctx context.Context, set ordinals.Set) ([]ledger.Server
 	}
 	var servers []ledger.Server
 	for _, server := range all {
-		if set.Has(server.Ordinal) && server.Incarnation == l.job.Incarnation {
+		if set.Has(server.Ordinal) && (l.anyone || server.Incarnation == l.job.Incarnation) {
 			servers = append(servers, server)
 		}
 	}

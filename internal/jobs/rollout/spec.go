@@ -1,4 +1,3 @@
-// Package rollout brings the servers of a fleet to another image, some at a time, and back if that does not work.
 package rollout
 
 import (

@@ -40,7 +40,7 @@ func (a *Agents) Invocations(_ context.Context, commandID string) (list []cloud.
 			invocation := cloud.Invocation{CommandID: commandID, InstanceID: id, Status: "InProgress"}
 			if time.Since(a.at[n]) >= CommandTime {
 				invocation.Status = "Success"
-				if a.world.Sick[a.world.instances[id].LaunchIndex] {
+				if a.world.sick(id) {
 					invocation.Status, invocation.ExitCode, invocation.Stderr = "Failed", 1, "inactive"
 				}
 			}

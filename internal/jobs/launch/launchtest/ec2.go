@@ -44,6 +44,8 @@ func (w *World) at(now time.Time) {
 			i.State = "running"
 		case i.State == "shutting-down" && !now.Before(i.leaves):
 			i.State = "terminated"
+		case i.State == "stopping" && !now.Before(i.leaves):
+			i.State = "stopped"
 		}
 	}
 }
@@ -52,7 +54,11 @@ func (w *World) ec2Call(action string, effect func() error) error {
 	return w.call(func() error {
 		w.EC2Calls[action]++
 		w.at(time.Now())
-		return effect()
+		err := effect()
+		if w.Each != nil {
+			w.Each()
+		}
+		return err
 	})
 }
 
@@ -114,6 +120,11 @@ func (w *World) start(q cloud.LaunchRequest, index int) *Instance {
 	return i
 }
 
+// sick: the server's checks fail.
+func (w *World) sick(id string) bool {
+	return w.Sick[w.instances[id].LaunchIndex] || w.SickImages[w.instances[id].ImageID]
+}
+
 func (w *World) find(keep func(*Instance) bool) []cloud.Instance {
 	var found []cloud.Instance
 	for _, i := range w.instances {
@@ -166,7 +177,7 @@ func (w *World) StatusOK(_ context.Context, ids ...string) (map[string]bool, err
 	ok := map[string]bool{}
 	err := w.ec2Call("DescribeInstanceStatus", func() error {
 		for _, id := range ids {
-			ok[id] = w.instances[id].State == "running" && !w.Sick[w.instances[id].LaunchIndex]
+			ok[id] = w.instances[id].State == "running" && !w.sick(id)
 		}
 		return nil
 	})
@@ -179,6 +190,30 @@ func (w *World) Terminate(_ context.Context, ids ...string) error {
 		for _, id := range ids {
 			if i := w.instances[id]; i != nil && i.State != "terminated" && i.State != "shutting-down" {
 				i.State, i.leaves = "shutting-down", time.Now().Add(ShuttingTime)
+			}
+		}
+		return nil
+	})
+}
+
+// Stop stops running instances.
+func (w *World) Stop(_ context.Context, ids ...string) error {
+	return w.ec2Call("StopInstances", func() error {
+		for _, id := range ids {
+			if i := w.instances[id]; i != nil && i.State == "running" {
+				i.State, i.leaves = "stopping", time.Now().Add(ShuttingTime)
+			}
+		}
+		return nil
+	})
+}
+
+// Start starts stopped instances.
+func (w *World) Start(_ context.Context, ids ...string) error {
+	return w.ec2Call("StartInstances", func() error {
+		for _, id := range ids {
+			if i := w.instances[id]; i != nil && i.State == "stopped" {
+				i.State, i.made = "pending", time.Now().Add(-PropagationTime) // it is known to EC2
 			}
 		}
 		return nil

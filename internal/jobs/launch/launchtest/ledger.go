@@ -19,7 +19,7 @@ func (w *World) GetImage(_ context.Context, name string) (ledger.Image, bool, er
 // GetVersion knows web@1 to web@3; each has an AMI in eu-west-1.
 func (w *World) GetVersion(_ context.Context, name string, number int) (ledger.Version, bool, error) {
 	state := ledger.Available
-	if number == 1 {
+	if number == 1 || w.Retired[number] {
 		state = ledger.Retired
 	}
 	return ledger.Version{Image: name, Number: number, State: state,
@@ -98,19 +98,21 @@ func (w *World) Servers(_ context.Context, fleet string) (servers []ledger.Serve
 
 // PutServers refuses ordinals that another launch's server holds.
 func (w *World) PutServers(_ context.Context, g jobs.Guard, servers []ledger.Server) error {
-	return w.guarded(g, func() error {
-		for _, server := range servers {
-			old, held := w.servers[server.Fleet][server.Ordinal]
-			if held && old.Incarnation != server.Incarnation && old.InstanceID != server.InstanceID {
-				return jobs.Fatalf("ledger PutServers", fmt.Sprint(server.Ordinal), "held by "+old.InstanceID, "")
-			}
-			if w.servers[server.Fleet] == nil {
-				w.servers[server.Fleet] = map[int]ledger.Server{}
-			}
-			w.servers[server.Fleet][server.Ordinal] = server
+	return w.guarded(g, func() error { return hold(w.servers, servers) })
+}
+
+func hold(slots map[string]map[int]ledger.Server, servers []ledger.Server) error {
+	for _, server := range servers {
+		old, held := slots[server.Fleet][server.Ordinal]
+		if held && old.Incarnation != server.Incarnation && old.InstanceID != server.InstanceID {
+			return jobs.Fatalf("ledger PutServers", fmt.Sprint(server.Ordinal), "held by "+old.InstanceID, "")
 		}
-		return nil
-	})
+		if slots[server.Fleet] == nil {
+			slots[server.Fleet] = map[int]ledger.Server{}
+		}
+		slots[server.Fleet][server.Ordinal] = server
+	}
+	return nil
 }
 
 // DeleteServers frees ordinals.
@@ -118,6 +120,43 @@ func (w *World) DeleteServers(_ context.Context, g jobs.Guard, fleet string, ord
 	return w.guarded(g, func() error {
 		for _, ordinal := range ordinals {
 			delete(w.servers[fleet], ordinal)
+		}
+		return nil
+	})
+}
+
+// Seconds lists what the second slots of a fleet's ordinals hold.
+func (w *World) Seconds(_ context.Context, fleet string) (servers []ledger.Server, err error) {
+	err = w.call(func() error { servers = slices.Collect(maps.Values(w.seconds[fleet])); return nil })
+	return servers, err
+}
+
+// PutSeconds refuses slots that another launch's server holds.
+func (w *World) PutSeconds(_ context.Context, g jobs.Guard, servers []ledger.Server) error {
+	return w.guarded(g, func() error { return hold(w.seconds, servers) })
+}
+
+// DeleteSeconds frees second slots.
+func (w *World) DeleteSeconds(_ context.Context, g jobs.Guard, fleet string, ordinals []int) error {
+	return w.guarded(g, func() error {
+		for _, ordinal := range ordinals {
+			delete(w.seconds[fleet], ordinal)
+		}
+		return nil
+	})
+}
+
+// Swap makes seconds holders, and holders seconds, all or none.
+func (w *World) Swap(_ context.Context, g jobs.Guard, swaps []ledger.Swap) error {
+	return w.guarded(g, func() error {
+		for _, s := range swaps {
+			holder, second := w.servers[s.New.Fleet][s.New.Ordinal].InstanceID, w.seconds[s.New.Fleet][s.New.Ordinal].InstanceID
+			if (holder != s.Old.InstanceID || second != s.New.InstanceID) && (holder != s.New.InstanceID || second != s.Old.InstanceID) {
+				return &jobs.Error{Class: jobs.Duplicate, Op: "ledger Swap", Thing: fmt.Sprint(s.New.Ordinal), Message: "held by " + holder + ", and " + second}
+			}
+		}
+		for _, s := range swaps {
+			w.servers[s.New.Fleet][s.New.Ordinal], w.seconds[s.New.Fleet][s.New.Ordinal] = s.New, s.Old
 		}
 		return nil
 	})

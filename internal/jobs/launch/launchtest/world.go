@@ -35,6 +35,12 @@ type World struct {
 	Throttle int
 	Deaths   int
 	Sick     map[int]bool
+	// SickImages are AMIs whose servers' checks fail.
+	SickImages map[string]bool
+	// Retired are versions of web beside web@1 that are not available any more.
+	Retired map[int]bool
+	// Each is called after each EC2 call's effect, with everything held still.
+	Each func()
 	// Free are the subnets' free addresses where they are few; Quota is each vCPU quota, and below 0 it may not be asked.
 	// AllowedImages is the state of the Allowed AMIs settings, which no image meets unless it is empty.
 	Free          map[string]int
@@ -52,6 +58,7 @@ type World struct {
 
 	fleets  map[string]ledger.Fleet
 	servers map[string]map[int]ledger.Server
+	seconds map[string]map[int]ledger.Server
 	// Bucket is its content by key.
 	Bucket map[string][]byte
 	// Targets are the instances of the one target group, with their states. Draining keeps those that were deregistered.
@@ -64,7 +71,7 @@ type World struct {
 func New(t *testing.T) *World {
 	w := &World{t: t, memory: memory{rows: map[string]json.RawMessage{}, tombs: map[string]bool{}, fans: map[string][]jobs.FanChild{},
 		ended: map[string]map[int]bool{}}, instances: map[string]*Instance{}, tokens: map[string]reservation{}, EC2Calls: map[string]int{},
-		Capacity: map[string]int{}, Sick: map[int]bool{}, fleets: map[string]ledger.Fleet{}, servers: map[string]map[int]ledger.Server{},
+		Capacity: map[string]int{}, Sick: map[int]bool{}, fleets: map[string]ledger.Fleet{}, servers: map[string]map[int]ledger.Server{}, seconds: map[string]map[int]ledger.Server{},
 		Bucket: map[string][]byte{}, Targets: map[string]string{}, Quota: 1e6}
 	w.Agents = &Agents{world: w}
 	return w
@@ -82,6 +89,12 @@ func (w *World) Submit(kind, name, key, spec string) string {
 func (w *World) Cancel(id string) {
 	w.t.Helper()
 	w.send(jobs.LaneHigh, &jobs.Message{Type: jobs.Cancel, Job: id, Run: 1})
+}
+
+// Ask gives the job's first run an order, as of now.
+func (w *World) Ask(id string, verb jobs.Verb, value string) {
+	w.t.Helper()
+	w.send(jobs.LaneHigh, &jobs.Message{Type: jobs.Ordering, Job: id, Run: 1, Verb: verb, Value: value, At: time.Now()})
 }
 
 func (w *World) send(lane jobs.Lane, m *jobs.Message) {
@@ -197,6 +210,11 @@ func (w *World) Living() map[string]*Instance {
 	return living
 }
 
+// Successors are what the second slots of a fleet hold, by ordinal.
+func (w *World) Successors(fleet string) []ledger.Server {
+	return slices.SortedFunc(maps.Values(w.seconds[fleet]), func(a, b ledger.Server) int { return a.Ordinal - b.Ordinal })
+}
+
 // Holders are the ledger's servers of a fleet, by ordinal.
 func (w *World) Holders(fleet string) []ledger.Server {
 	return slices.SortedFunc(maps.Values(w.servers[fleet]), func(a, b ledger.Server) int { return a.Ordinal - b.Ordinal })
@@ -247,7 +265,7 @@ func (w *World) Register(_ context.Context, _ string, ids ...string) error {
 	return w.call(func() error {
 		for _, id := range ids {
 			w.Targets[id] = "healthy"
-			if w.Sick[w.instances[id].LaunchIndex] {
+			if w.sick(id) {
 				w.Targets[id] = "unhealthy"
 			}
 		}

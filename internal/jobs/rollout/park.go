@@ -1,0 +1,180 @@
+package rollout
+
+import (
+	"context"
+	"time"
+
+	"github.com/stampmill/stampmill/internal/jobs"
+	"github.com/stampmill/stampmill/internal/jobs/ledger"
+)
+
+// room is how many servers may be stopped now: what runs and is not parked, less the floor.
+func (r *replace) room(ctx context.Context, servers []ledger.Server) (int, jobs.Move, error) {
+	instances, err := r.instances(ctx, servers)
+	if err != nil {
+		return 0, jobs.Move{}, err
+	}
+	running := 0
+	for _, server := range servers {
+		if server.State != ledger.Parked && instances[server.InstanceID].State == "running" {
+			running++
+		}
+	}
+	floor := r.progress.Count - r.progress.Spare
+	if running <= floor {
+		return 0, jobs.Wait(30*time.Second, "more than %d servers to run: no fewer may, and %d do", floor, running), nil
+	}
+	return running - floor, jobs.Done(), nil
+}
+
+// park takes the old servers out of their target groups, lets them drain, and stops them. They are marked first, so that
+// whoever tidies knows which ones to start again.
+func (r *replace) park(ctx context.Context, turn *jobs.Turn, _ lot) (jobs.Move, error) {
+	c := r.state.Chunk
+	servers, err := r.holders(ctx, c.Ordinals)
+	if err != nil {
+		return jobs.Move{}, err
+	}
+	var marked []ledger.Server
+	for _, server := range servers {
+		if server.State != ledger.Parked {
+			server.State = ledger.Parked
+			marked = append(marked, server)
+		}
+	}
+	if len(marked) > 0 {
+		if err := r.Ledger.PutServers(ctx, turn.Guard(), marked); err != nil {
+			return jobs.Move{}, err
+		}
+		c.Since = turn.Now()
+		if err := turn.Save(ctx); err != nil {
+			return jobs.Move{}, err
+		}
+	}
+	if _, err := r.detach(ctx, servers); err != nil {
+		return jobs.Move{}, err
+	}
+	if move, err := r.drained(ctx, turn, servers, c.Since); err != nil || !move.IsDone() {
+		return move, err
+	}
+	instances, err := r.instances(ctx, servers)
+	if err != nil {
+		return jobs.Move{}, err
+	}
+	var up []ledger.Server
+	left := 0
+	for _, server := range servers {
+		switch instance, seen := instances[server.InstanceID]; {
+		case ended(instance, seen, turn.Now().Sub(c.Since)), instance.State == "stopped":
+		case instance.State == "stopping":
+			left++
+		case seen:
+			left++
+			up = append(up, server)
+		default:
+			left++
+		}
+	}
+	if len(up) > 0 {
+		if err := inChunks(instanceIDs(up), func(ids []string) error { return r.ec2().Stop(ctx, ids...) }); err != nil {
+			return jobs.Move{}, err
+		}
+	}
+	if left > 0 {
+		return jobs.Look(powerPoll, "%d old servers to stop", left), nil
+	}
+	r.enterStage(turn, launching)
+	return jobs.Done(), turn.Save(ctx)
+}
+
+// unpark has the old servers serve again whose successors did not pass.
+func (r *replace) unpark(ctx context.Context, turn *jobs.Turn, _ lot) (jobs.Move, error) {
+	c := r.state.Chunk
+	servers, err := r.holders(ctx, c.Ordinals.Minus(c.Passed))
+	if err != nil {
+		return jobs.Move{}, err
+	}
+	move, err := r.restore(ctx, turn, servers, c.Since)
+	if err != nil || !move.IsDone() {
+		return move, err
+	}
+	if c.Passed.Empty() {
+		r.state.Chunk = nil
+	} else {
+		r.enterStage(turn, leaving)
+	}
+	return jobs.Done(), nil
+}
+
+// restore starts parked servers, registers them again, and marks them as they were once the target groups say that they are
+// healthy, or their time for that is over.
+func (r *replace) restore(ctx context.Context, turn *jobs.Turn, servers []ledger.Server, since time.Time) (jobs.Move, error) {
+	var parked []ledger.Server
+	for _, server := range servers {
+		if server.State == ledger.Parked {
+			parked = append(parked, server)
+		}
+	}
+	if len(parked) == 0 {
+		return jobs.Done(), nil
+	}
+	instances, err := r.instances(ctx, parked)
+	if err != nil {
+		return jobs.Move{}, err
+	}
+	var up, stopped []ledger.Server
+	left := 0
+	for _, server := range parked {
+		switch instance, seen := instances[server.InstanceID]; {
+		case ended(instance, seen, turn.Now().Sub(since)): // somebody ended it: its ordinal is Launch's
+		case instance.State == "running":
+			up = append(up, server)
+		case instance.State == "stopped":
+			left++
+			stopped = append(stopped, server)
+		default:
+			left++
+		}
+	}
+	if len(stopped) > 0 {
+		if err := inChunks(instanceIDs(stopped), func(ids []string) error { return r.ec2().Start(ctx, ids...) }); err != nil {
+			return jobs.Move{}, err
+		}
+	}
+	if left > 0 {
+		return jobs.Look(powerPoll, "%d old servers to run again", left), nil
+	}
+	if move, err := r.readmit(ctx, turn, up, since); err != nil || !move.IsDone() {
+		return move, err
+	}
+	for i := range parked {
+		parked[i].State = ledger.Healthy
+	}
+	return jobs.Done(), r.Ledger.PutServers(ctx, turn.Guard(), parked)
+}
+
+// readmit registers servers with their target groups and waits until they are healthy there.
+func (r *replace) readmit(ctx context.Context, turn *jobs.Turn, servers []ledger.Server, since time.Time) (jobs.Move, error) {
+	groups, waiting := attached(servers), 0
+	for _, arn := range sortedKeys(groups) {
+		if err := r.TargetGroups(r.progress.Target).Register(ctx, arn, groups[arn]...); err != nil {
+			return jobs.Move{}, err
+		}
+		states, err := r.TargetGroups(r.progress.Target).Health(ctx, arn, groups[arn]...)
+		if err != nil {
+			return jobs.Move{}, err
+		}
+		for _, state := range states {
+			if state.State != "healthy" && state.State != "unused" {
+				waiting++
+			}
+		}
+	}
+	if waiting > 0 && turn.Now().Sub(since) < DefaultWithin {
+		return jobs.Look(powerPoll, "%d old servers to be healthy again", waiting), nil
+	}
+	if waiting > 0 {
+		turn.Warn("%d old servers that serve again are not healthy in their target groups", waiting)
+	}
+	return jobs.Done(), nil
+}

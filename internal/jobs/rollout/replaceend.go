@@ -1,0 +1,237 @@
+package rollout
+
+import (
+	"context"
+	"time"
+
+	"github.com/stampmill/stampmill/internal/jobs"
+	"github.com/stampmill/stampmill/internal/jobs/cloud"
+	"github.com/stampmill/stampmill/internal/jobs/launch/ordinals"
+	"github.com/stampmill/stampmill/internal/jobs/ledger"
+)
+
+// swap makes the successors that passed the holders of their ordinals. The old servers stand in the second slots from then
+// on, and are marked as leaving.
+func (r *replace) swap(ctx context.Context, turn *jobs.Turn, _ lot) (jobs.Move, error) {
+	c := r.state.Chunk
+	if c.Passed.Empty() {
+		return r.afterSwap(turn), nil
+	}
+	seconds, err := r.seconds(ctx, c.Passed)
+	if err != nil {
+		return jobs.Move{}, err
+	}
+	holders, err := r.holders(ctx, c.Passed)
+	if err != nil {
+		return jobs.Move{}, err
+	}
+	old := map[int]ledger.Server{}
+	for _, holder := range holders {
+		old[holder.Ordinal] = holder
+	}
+	var swaps []ledger.Swap
+	for _, successor := range seconds {
+		holder, known := old[successor.Ordinal]
+		if successor.State == ledger.Leaving || !known {
+			continue // swapped by a delivery before this one
+		}
+		holder.State, successor.State = ledger.Leaving, ledger.Healthy
+		swaps = append(swaps, ledger.Swap{New: successor, Old: holder})
+	}
+	if len(swaps) > 0 {
+		if err := r.Ledger.Swap(ctx, turn.Guard(), swaps); err != nil {
+			return jobs.Move{}, err
+		}
+	}
+	r.passed(c.Passed)
+	return r.afterSwap(turn), turn.Save(ctx)
+}
+
+func (r *replace) afterSwap(turn *jobs.Turn) jobs.Move {
+	c := r.state.Chunk
+	switch {
+	case c.Parks && !c.Ordinals.Minus(c.Passed).Empty():
+		r.enterStage(turn, unparking)
+	case c.Passed.Empty():
+		r.state.Chunk = nil
+	default:
+		r.enterStage(turn, leaving)
+	}
+	return jobs.Done()
+}
+
+// old are the servers whose successors hold their ordinals now.
+func (r *replace) old(ctx context.Context) ([]ledger.Server, error) {
+	seconds, err := r.seconds(ctx, r.state.Chunk.Passed)
+	var old []ledger.Server
+	for _, second := range seconds {
+		if second.State == ledger.Leaving {
+			old = append(old, second)
+		}
+	}
+	return old, err
+}
+
+// deregister takes the old servers out of their target groups.
+func (r *replace) deregister(ctx context.Context, turn *jobs.Turn, _ lot) (jobs.Move, error) {
+	old, err := r.old(ctx)
+	if err != nil {
+		return jobs.Move{}, err
+	}
+	registered, err := r.detach(ctx, old)
+	if err != nil {
+		return jobs.Move{}, err
+	}
+	if registered && !r.state.Chunk.Parks { // those that were stopped were drained before
+		r.enterStage(turn, draining)
+	} else {
+		r.enterStage(turn, ending)
+	}
+	return jobs.Done(), nil
+}
+
+// drain waits until the target groups have let go of the old servers.
+func (r *replace) drain(ctx context.Context, turn *jobs.Turn, _ lot) (jobs.Move, error) {
+	old, err := r.old(ctx)
+	if err != nil {
+		return jobs.Move{}, err
+	}
+	move, err := r.drained(ctx, turn, old, r.state.Chunk.Since)
+	if err == nil && move.IsDone() {
+		r.enterStage(turn, ending)
+	}
+	return move, err
+}
+
+// end has the old servers terminated. EC2 answers that they shut down: the next successors need not wait until they are gone.
+func (r *replace) end(ctx context.Context, turn *jobs.Turn, _ lot) (jobs.Move, error) {
+	old, err := r.old(ctx)
+	if err != nil {
+		return jobs.Move{}, err
+	}
+	if err := r.terminate(ctx, old); err != nil {
+		return jobs.Move{}, err
+	}
+	r.state.Going = r.state.Going.Plus(held(old))
+	r.state.Chunk = nil
+	return jobs.Done(), turn.Save(ctx)
+}
+
+func (r *replace) terminate(ctx context.Context, servers []ledger.Server) error {
+	return inChunks(instanceIDs(servers), func(ids []string) error {
+		if err := r.ec2().Terminate(ctx, ids...); err != nil && !jobs.IsClass(err, jobs.NotFound) {
+			return err
+		}
+		return nil
+	})
+}
+
+// gone forgets the old servers as EC2 says that they are terminated.
+func (r *replace) gone(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
+	if r.state.Going.Empty() {
+		return jobs.Done(), nil
+	}
+	seconds, err := r.seconds(ctx, r.state.Going)
+	if err != nil {
+		return jobs.Move{}, err
+	}
+	left, err := r.forget(ctx, turn, seconds)
+	if err != nil {
+		return jobs.Move{}, err
+	}
+	if left > 0 {
+		return jobs.Look(powerPoll, "%d old servers to be terminated", left), nil
+	}
+	r.state.Going = ordinals.Set{}
+	return jobs.Done(), nil
+}
+
+// forget frees the second slots of servers that are terminated, and asks again for those that are not on their way. It tells
+// how many are left.
+func (r *replace) forget(ctx context.Context, turn *jobs.Turn, seconds []ledger.Server) (left int, err error) {
+	instances, err := r.instances(ctx, seconds)
+	if err != nil {
+		return 0, err
+	}
+	var over, again []ledger.Server
+	for _, server := range seconds {
+		instance, seen := instances[server.InstanceID]
+		switch {
+		case seen && instance.State == "terminated", !seen && turn.Now().Sub(server.Launched) >= jobs.PropagationLimit:
+			over = append(over, server)
+		case seen && instance.State == "shutting-down":
+			left++
+		default:
+			left++
+			again = append(again, server)
+		}
+	}
+	if len(over) > 0 {
+		if err := r.Ledger.DeleteSeconds(ctx, turn.Guard(), r.fleet(), held(over).List()); err != nil {
+			return 0, err
+		}
+	}
+	return left, r.terminate(ctx, again)
+}
+
+// finish sees the last old servers gone.
+func (r *replace) finish(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
+	return r.gone(ctx, turn)
+}
+
+// attached are the instances by the target group that they were attached to.
+func attached(servers []ledger.Server) map[string][]string {
+	groups := map[string][]string{}
+	for _, server := range servers {
+		for _, arn := range server.TargetGroups {
+			if server.InstanceID != "" {
+				groups[arn] = append(groups[arn], server.InstanceID)
+			}
+		}
+	}
+	return groups
+}
+
+// detach takes servers out of their target groups, and tells whether there are any. A group that is gone has let go of them.
+func (r *replace) detach(ctx context.Context, servers []ledger.Server) (any bool, err error) {
+	groups := attached(servers)
+	for _, arn := range sortedKeys(groups) {
+		if err := r.TargetGroups(r.progress.Target).Deregister(ctx, arn, groups[arn]...); err != nil && !jobs.IsClass(err, jobs.NotFound) {
+			return false, err
+		}
+	}
+	return len(groups) > 0, nil
+}
+
+// drained waits until the target groups have let go of the servers' connections, or their time is over.
+func (r *replace) drained(ctx context.Context, turn *jobs.Turn, servers []ledger.Server, since time.Time) (jobs.Move, error) {
+	groups, count := attached(servers), 0
+	for _, arn := range sortedKeys(groups) {
+		states, err := r.TargetGroups(r.progress.Target).Health(ctx, arn, groups[arn]...)
+		if err != nil && !jobs.IsClass(err, jobs.NotFound) {
+			return jobs.Move{}, err
+		}
+		for _, state := range states {
+			if state.State == "draining" {
+				count++
+			}
+		}
+	}
+	limit, waited := r.spec.Drain.Or(DefaultDrain), turn.Now().Sub(since)
+	switch {
+	case count == 0:
+		return jobs.Done(), nil
+	case waited >= limit:
+		turn.Warn("%d servers were still draining after %s and go all the same", count, limit)
+		return jobs.Done(), nil
+	}
+	return jobs.Look(min(powerPoll, limit-waited), "%d old servers to drain", count), nil
+}
+
+// ended: the server is no more. One that EC2 does not show may be shown at the next look, for a while.
+func ended(instance cloud.Instance, seen bool, waited time.Duration) bool {
+	if !seen {
+		return waited >= jobs.PropagationLimit
+	}
+	return instance.State == "terminated" || instance.State == "shutting-down"
+}

@@ -1,0 +1,315 @@
+package rollout_test
+
+import (
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stampmill/stampmill/internal/jobs"
+	"github.com/stampmill/stampmill/internal/jobs/launch/launchtest"
+	"github.com/stampmill/stampmill/internal/jobs/ledger"
+)
+
+func TestAFleetIsRolledWaveByWaveAndNeverServesWithFewer(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newFleet(t, 25, "")
+		id := w.roll(`"canary": {"count": 1}`)
+		w.Run()
+		w.WantState(id, jobs.Succeeded)
+		w.wantImages(25)
+		fleet, _ := w.Fleet("web")
+		if fleet.Image != "web@3" || fleet.Previous != "web@2" || fleet.Rollout != id || fleet.Owner != "" || !strings.Contains(string(fleet.Spec), `"web@3"`) {
+			t.Errorf("the fleet is %+v, %s", fleet, fleet.Spec)
+		}
+		if w.least < 25 {
+			t.Errorf("%d of 25 served at one time", w.least)
+		}
+		calls := 0
+		for _, n := range w.EC2Calls {
+			calls += n
+		}
+		if calls > 25*3/2 {
+			t.Errorf("%d EC2 calls for 25 servers: %v", calls, w.EC2Calls)
+		}
+	})
+}
+
+func TestAServerThatRunsTheImageIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newFleet(t, 6, "")
+		first := w.roll(`"canary": {"count": 1}`)
+		w.Run()
+		w.WantState(first, jobs.Succeeded)
+		before := w.Holders("web")
+		second := w.roll(`"surge": 2`)
+		w.Run()
+		w.WantState(second, jobs.Succeeded)
+		w.wantImages(6)
+		if result := w.result(second); result.Skipped.Len() != 6 || !result.Rolled.Empty() {
+			t.Errorf("the second rollout tells %+v", result)
+		}
+		for i, server := range w.Holders("web") {
+			if server.InstanceID != before[i].InstanceID {
+				t.Errorf("ordinal %d was replaced once more", server.Ordinal)
+			}
+		}
+		if fleet, _ := w.Fleet("web"); fleet.Previous != "web@2" {
+			t.Errorf("it forgot what the fleet ran before: %+v", fleet)
+		}
+	})
+}
+
+func TestABadImageNeverDrainsAHealthyFleet(t *testing.T) {
+	t.Parallel()
+	for name, options := range map[string]string{
+		"at the canary":                    `"canary": {"count": 1}`,
+		"with a budget that is used up":    `"failures": 1`,
+		"with nothing launched beyond":     `"surge": 0, "maxUnavailable": 2`,
+		"with nothing launched, in shares": `"surge": "0%", "maxUnavailable": "25%"`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newFleet(t, 8, "")
+				before := w.Holders("web")
+				w.SickImages = map[string]bool{"ami-00000003": true}
+				id := w.roll(options)
+				w.Run()
+				job := w.WantState(id, jobs.Failed)
+				w.wantImages(0)
+				for i, server := range w.Holders("web") {
+					if server.InstanceID != before[i].InstanceID {
+						t.Errorf("ordinal %d lost its server to an image that never passed", server.Ordinal)
+					}
+				}
+				if !strings.Contains(job.Failure, "rolled back to web@2") {
+					t.Errorf("it failed with %q", job.Failure)
+				}
+			})
+		})
+	}
+}
+
+func TestAFailedGateRollsEverythingBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newFleet(t, 10, "")
+		w.alarms["errors"] = "OK"
+		id := w.roll(`"gate": [{"alarm": "errors"}], "waves": ["20%", "60%", "100%"], "surge": 2`)
+		w.Each = func() { // the alarm is raised by the second wave
+			w.watch()
+			if rolled := w.rolled(); rolled > 2 && rolled <= 6 {
+				w.alarms["errors"] = "ALARM"
+			} else if rolled > 6 {
+				t.Errorf("%d servers were rolled past a failed gate", rolled)
+			}
+		}
+		w.Run()
+		job := w.WantState(id, jobs.Failed)
+		w.wantImages(0)
+		if fleet, _ := w.Fleet("web"); fleet.Image != "web@2" || fleet.Owner != "" {
+			t.Errorf("the fleet is %+v", fleet)
+		}
+		if result := w.result(id); result.RolledBack == "" || !result.Rolled.Empty() {
+			t.Errorf("it tells %+v\n%s", result, launchtest.History(job))
+		}
+	})
+}
+
+// rolled is how many ordinals web@3 holds; the world is held still.
+func (w *world) rolled() (n int) {
+	for _, server := range w.Holders("web") {
+		if server.Image == "web@3" {
+			n++
+		}
+	}
+	return n
+}
+
+func TestAHoldWaitsForAPersonAndAsksTheGateAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newFleet(t, 4, "")
+		w.alarms["errors"] = "ALARM"
+		id := w.roll(`"gate": [{"alarm": "errors"}], "surge": 2, "waves": [2], "onFailure": "hold"`)
+		w.Run()
+		if job := w.WantState(id, jobs.Open); job.Wait == nil || !strings.Contains(job.Wait.For, "a person's") || w.rolled() != 2 {
+			t.Fatalf("it waits for %+v with %d rolled", job.Wait, w.rolled())
+		}
+		w.Ask(id, jobs.Resume, "")
+		w.Run()
+		if w.WantState(id, jobs.Open); w.rolled() != 2 {
+			t.Fatalf("resume led past a failed gate: %d rolled", w.rolled())
+		}
+		w.alarms["errors"] = "OK"
+		w.Ask(id, jobs.Resume, "")
+		w.Run()
+		w.WantState(id, jobs.Succeeded)
+		w.wantImages(4)
+	})
+}
+
+func TestAPersonsOrdersAreObeyed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newFleet(t, 6, "")
+		id := w.roll(`"gate": [{"approve": true}], "surge": 2, "waves": [2, 4, 6]`)
+		w.Run()
+		if job := w.WantState(id, jobs.Open); w.rolled() != 2 || !strings.Contains(job.Wait.For, "approval of wave 1") {
+			t.Fatalf("%d rolled, it waits for %+v", w.rolled(), job.Wait)
+		}
+		w.Ask(id, jobs.Approve, "2") // another wave
+		w.Run()
+		if w.rolled() != 2 {
+			t.Fatal("the approval of another wave was taken for this one's")
+		}
+		w.Ask(id, jobs.Pause, "")
+		w.Run()
+		w.Ask(id, jobs.Approve, "1")
+		w.Run()
+		if job := w.WantState(id, jobs.Open); w.rolled() != 2 || !strings.Contains(job.Wait.For, "paused") {
+			t.Fatalf("%d rolled, it waits for %+v", w.rolled(), job.Wait)
+		}
+		w.Ask(id, jobs.Resume, "")
+		w.Run()
+		if w.WantState(id, jobs.Open); w.rolled() != 4 {
+			t.Fatalf("%d rolled after resume", w.rolled())
+		}
+		w.Ask(id, jobs.Revert, "")
+		w.Run()
+		w.WantState(id, jobs.Failed)
+		w.wantImages(0)
+	})
+}
+
+func TestARollbackIsObeyedWhileSuccessorsAreLaunched(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newFleet(t, 6, "")
+		id := w.roll(`"surge": 2, "waves": [2, 6]`)
+		began := time.Now()
+		w.After(time.Minute, func() {}) // the world goes on until then at least
+		w.After(22*time.Second, func() { w.Ask(id, jobs.Revert, "") })
+		w.Run()
+		job := w.WantState(id, jobs.Failed)
+		w.wantImages(0)
+		if took := job.Ended.Sub(began); took > 4*time.Minute {
+			t.Errorf("it took %s", took)
+		}
+	})
+}
+
+func TestACancelLeavesAUsableFleet(t *testing.T) {
+	t.Parallel()
+	for _, options := range []string{`"surge": 2, "waves": [2, 6]`, `"surge": 0, "maxUnavailable": 2, "waves": [2, 6]`} {
+		for after := 5 * time.Second; after < 90*time.Second; after += 7 * time.Second {
+			synctest.Test(t, func(t *testing.T) {
+				w := newFleet(t, 6, "")
+				id := w.roll(options)
+				w.After(after, func() { w.Cancel(id) })
+				w.Run()
+				job := w.Job(id)
+				if job.State == jobs.Open {
+					t.Fatalf("after %s: it waits for %+v", after, job.Wait)
+				}
+				w.wantImages(w.rolled())
+				if fleet, _ := w.Fleet("web"); fleet.Owner != "" {
+					t.Errorf("after %s: the fleet is %+v", after, fleet)
+				}
+				if result := w.result(id); result.Rolled.Len() != w.rolled() {
+					t.Errorf("after %s: %d rolled, it tells %+v", after, w.rolled(), result)
+				}
+			})
+		}
+	}
+}
+
+func TestNothingGoesBackToAnImageThatIsNotVerifiedAnyMore(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newFleet(t, 4, "")
+		w.alarms["errors"] = "ALARM"
+		w.Retired = map[int]bool{2: true}
+		id := w.roll(`"gate": [{"alarm": "errors"}], "surge": 2, "waves": [2]`)
+		w.Run()
+		if job := w.WantState(id, jobs.Open); !strings.Contains(job.Wait.For, "cannot go back to web@2") || w.rolled() != 2 {
+			t.Fatalf("%d rolled; it waits for %+v", w.rolled(), job.Wait)
+		}
+		w.alarms["errors"] = "OK"
+		w.Ask(id, jobs.Resume, "")
+		w.Run()
+		w.WantState(id, jobs.Succeeded)
+		w.wantImages(4)
+	})
+}
+
+func TestASecondRolloutAndALaunchWaitForTheFirst(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newFleet(t, 4, "")
+		first := w.roll(`"surge": 1`)
+		second := w.roll(`"surge": 2`)
+		w.surge = 2
+		launched := w.Submit("Launch", "web", "2", fleetSpec("web", 4, ""))
+		w.Run()
+		for _, id := range []string{first, second, launched} {
+			w.WantState(id, jobs.Succeeded)
+		}
+		w.wantImages(4)
+	})
+}
+
+func TestDeadServersAreLeftToLaunch(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newFleet(t, 5, "")
+		w.Each = nil
+		w.Kill(w.Holders("web")[3].InstanceID)
+		id := w.roll(`"surge": 2`)
+		w.Run()
+		w.WantState(id, jobs.Succeeded)
+		if result := w.result(id); result.Vacant.String() != "3" || result.Rolled.Len() != 4 {
+			t.Errorf("it tells %+v", result)
+		}
+	})
+}
+
+func TestSuccessorsThatAreNotGrantedAreAskedForAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newFleet(t, 4, "")
+		for _, subnet := range []string{"subnet-a", "subnet-b", "subnet-c"} {
+			w.Capacity[subnet] = 0
+		}
+		id := w.roll(`"surge": 2`)
+		w.After(90*time.Second, func() { w.Capacity = map[string]int{} })
+		w.Run()
+		w.WantState(id, jobs.Succeeded)
+		w.wantImages(4)
+	})
+}
+
+func TestAServerIsStoppedNotEndedBeforeItsSuccessorPassed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newFleet(t, 5, "")
+		id := w.roll(`"surge": 0, "maxUnavailable": "50%"`)
+		w.Each = func() {
+			w.watch()
+			for _, server := range w.Holders("web") {
+				if server.State == ledger.Parked && w.Instance(server.InstanceID).State == "shutting-down" {
+					t.Errorf("ordinal %d was ended while it was parked", server.Ordinal)
+				}
+			}
+		}
+		w.Run()
+		w.WantState(id, jobs.Succeeded)
+		w.wantImages(5)
+		if w.least != 3 {
+			t.Errorf("at least %d served, expected 3: two of five may be missing", w.least)
+		}
+	})
+}
