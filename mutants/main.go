@@ -23,7 +23,7 @@ func main() {
 	jobs := flag.Int("jobs", max(runtime.NumCPU(), 1), "how many to try at once")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	caught, err := try(ctx, *run, *list, *quick, *jobs)
+	caught, err := try(ctx, *run, flag.Args(), *list, *quick, *jobs)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "mutants:", err)
@@ -33,13 +33,22 @@ func main() {
 	}
 }
 
-// try reports whether all chosen mutants were caught.
-func try(ctx context.Context, run string, list, quick bool, jobs int) (bool, error) {
+// try reports whether all chosen mutants were caught: those that the pattern matches, and of them those that are named, if
+// any are.
+func try(ctx context.Context, run string, names []string, list, quick bool, jobs int) (bool, error) {
 	pattern, err := regexp.Compile(run)
 	if err != nil {
 		return false, err
 	}
-	chosen := slices.DeleteFunc(all(), func(m mutant) bool { return !pattern.MatchString(m.name) })
+	every := all()
+	for _, name := range names {
+		if !slices.ContainsFunc(every, func(m mutant) bool { return m.name == name }) {
+			return false, fmt.Errorf("there is no mutant %q; -list names them", name)
+		}
+	}
+	chosen := slices.DeleteFunc(every, func(m mutant) bool {
+		return !pattern.MatchString(m.name) || len(names) > 0 && !slices.Contains(names, m.name)
+	})
 	if list {
 		for _, m := range chosen {
 			fmt.Printf("%-34s %s\n", m.name, m.breaks)
