@@ -295,7 +295,7 @@ func TestWhatSomebodyElseHasIsNotImported(t *testing.T) {
 			"nobody there":          {"kind: Import\nname: new\nspec: {fleet: {instances: [i-00000000]}}\n", "there is no server i-00000000"},
 			"no such group":         {"kind: Import\nname: new\nspec: {fleet: {group: nobody}}\n", "Auto Scaling group"},
 			"another was confirmed": {"kind: Import\nname: new\nspec: {fleet: {confirmed: x, filters: [{name: 'tag:app', values: [other]}]}}\n", "other servers are found"},
-			"no fleet":      {"kind: Import\nname: new\nspec: {undo: fleet}\n", "there is no fleet new"},
+			"no fleet":              {"kind: Import\nname: new\nspec: {undo: fleet}\n", "there is no fleet new"},
 			"a public AMI":          {"kind: Import\nname: new\nspec: {image: {ami: " + arm64() + "}}\n", "only an AMI of one's own"},
 		} {
 			if job := b.ends(b.submit(strings.ReplaceAll(what, " ", "-"), test.spec), jobs.Failed); !strings.Contains(job.Failure, test.want) {
