@@ -110,7 +110,7 @@ func TestAPolicyHealsAFleetOnceWhateverDies(t *testing.T) {
 				case <-over:
 				}
 			}()
-			time.Sleep(28 * time.Minute)
+			time.Sleep(16 * time.Minute)
 			close(over)
 			synctest.Wait()
 			if err := whole(b.Rig); err != nil {
