@@ -18,9 +18,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
+	"github.com/stampmill/stampmill/internal/aws/autoscaling"
 	"github.com/stampmill/stampmill/internal/aws/budgets"
 	"github.com/stampmill/stampmill/internal/aws/capacity"
 	"github.com/stampmill/stampmill/internal/aws/clients"
+	"github.com/stampmill/stampmill/internal/aws/cloudwatch"
 	"github.com/stampmill/stampmill/internal/aws/ec2"
 	"github.com/stampmill/stampmill/internal/aws/elbv2"
 	"github.com/stampmill/stampmill/internal/aws/estate"
@@ -79,6 +81,8 @@ type App struct {
 	ELBv2    *elbv2.Service
 	Quotas   *quotas.Service
 	IAM      *iam.Service
+	Groups   *autoscaling.Service
+	Alarms   *cloudwatch.Service
 	Kinds    jobs.Kinds
 	// Budgets are nil without Limits.
 	Budgets *budgets.Budgets
@@ -177,6 +181,7 @@ func (a *App) Wire() {
 	a.Capacity = capacity.New(a.DynamoDB(), setup.JobsTable(prefix))
 	a.Files = s3.New(a.Clients, jobs.Target{}, a.Bucket)
 	a.EC2, a.SSM, a.ELBv2 = ec2.New(a.Clients, a.guard()), ssm.New(a.Clients), elbv2.New(a.Clients)
+	a.Groups, a.Alarms = autoscaling.New(a.Clients), cloudwatch.New(a.Clients)
 	a.Quotas, a.IAM = quotas.New(a.Clients), iam.New(a.Clients)
 	a.Estate = estate.New(a.EC2, a.Ledger, a.Common.Installation)
 	a.Kinds = a.kinds(a.Files, nil)

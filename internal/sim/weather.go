@@ -221,13 +221,15 @@ func (s *schedule) intercept(r *api.Request) localaws.Fault {
 
 var internalError = map[string]string{
 	"ec2": "InternalError", "sqs": "InternalFailure", "dynamodb": "InternalServerError", "ssm": "InternalServerError", "s3": "InternalError",
-	"elasticloadbalancing": "InternalFailure", "sts": "InternalFailure", "secretsmanager": "InternalServiceError",
+	"elasticloadbalancing": "InternalFailure", "autoscaling": "InternalFailure", "monitoring": "InternalServiceFault", "sts": "InternalFailure", "secretsmanager": "InternalServiceError",
 }
 
 var throttle = map[string]localaws.Fault{
-	"ec2":      {Code: "RequestLimitExceeded", Message: "Request limit exceeded.", Status: http.StatusServiceUnavailable},
-	"sqs":      {Code: "RequestThrottled", Message: "The request was denied due to request throttling.", Status: http.StatusForbidden},
-	"dynamodb": {Code: "ProvisionedThroughputExceededException", Message: "The level of configured provisioned throughput for the table was exceeded."},
-	"ssm":      {Code: "ThrottlingException", Message: "Rate exceeded"},
-	"s3":       {Code: "SlowDown", Message: "Please reduce your request rate.", Status: http.StatusServiceUnavailable},
+	"ec2":         {Code: "RequestLimitExceeded", Message: "Request limit exceeded.", Status: http.StatusServiceUnavailable},
+	"sqs":         {Code: "RequestThrottled", Message: "The request was denied due to request throttling.", Status: http.StatusForbidden},
+	"dynamodb":    {Code: "ProvisionedThroughputExceededException", Message: "The level of configured provisioned throughput for the table was exceeded."},
+	"ssm":         {Code: "ThrottlingException", Message: "Rate exceeded"},
+	"autoscaling": {Code: "Throttling", Message: "Rate exceeded"},
+	"monitoring":  {Code: "Throttling", Message: "Rate exceeded"},
+	"s3":          {Code: "SlowDown", Message: "Please reduce your request rate.", Status: http.StatusServiceUnavailable},
 }

@@ -29,7 +29,7 @@ var (
 		"ProvisionedThroughputExceededException", "ThrottlingError", "ProvisionedThroughputExceeded", "RequestThrottled",
 		"RequestThrottledException", "TooManyRequestsException", "SlowDown", "Client.RequestLimitExceeded", "InternalServerError",
 		"InternalServiceError", "OperationAborted", "ConditionalRequestConflict", "ExpiredToken", "ExpiredTokenException",
-		"RequestExpired", "RequestTimeTooSkewed", "KmsThrottled", "OverLimit",
+		"RequestExpired", "RequestTimeTooSkewed", "KmsThrottled", "OverLimit", "ResourceContention",
 	}
 	// ThrottleCodes are those of RetryCodes that mean an empty bucket: nothing took effect.
 	ThrottleCodes = []string{
@@ -50,6 +50,7 @@ var (
 		"ConcurrentCreateImageNoRebootLimitExceeded", "InstanceRefreshInProgress",
 
 		"InvalidSnapshot.InUse", "TooManyTargets", "VolumeInUse", "IncorrectState", "InvalidNetworkInterface.InUse",
+		"ScalingActivityInProgress",
 	}
 	// NextPoolCodes: this pool has no capacity; another one, with a new token, may.
 	NextPoolCodes = []string{
@@ -78,8 +79,8 @@ var (
 		"InvalidInstanceID.Malformed", "InvalidID", "InvalidSubnetID.NotFound", "InvalidVpcID.NotFound", "InvalidKeyPair.NotFound",
 		"InvalidBlockDeviceMapping", "InvalidInput", "UnsupportedOperation", "ResourceNotFoundException", "NoSuchBucket",
 		"InvalidFilterKey", "InvalidDocument", "UnsupportedPlatformType",
-		"InvalidVolume.ZoneMismatch", "AttachmentLimitExceeded", "Resource.AlreadyAssociated",
-		"OperationNotPermitted", "AuthFailure.ServiceLinkedRoleCreationNotPermitted", "VPCIdNotSpecified",
+		"InvalidVolume.ZoneMismatch", "AttachmentLimitExceeded", "Resource.AlreadyAssociated", "OperationNotPermitted",
+		"AuthFailure.ServiceLinkedRoleCreationNotPermitted", "VPCIdNotSpecified", "IrreversibleInstanceRefresh",
 	}
 	// NotFoundCodes: the thing is not there. Every other code that ends in NotFound or NotFoundException is one of them.
 	NotFoundCodes = []string{
