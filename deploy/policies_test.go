@@ -12,7 +12,7 @@ import (
 )
 
 // input finds the SDK calls that code makes: each names its input type.
-var input = regexp.MustCompile(`&(dynamodb|ec2|elasticloadbalancingv2|eventbridge|iam|s3|servicequotas|sqs|ssm|sts)\.([A-Z]\w+)Input\{`)
+var input = regexp.MustCompile(`&(autoscaling|cloudwatch|dynamodb|ec2|elasticloadbalancingv2|eventbridge|iam|s3|servicequotas|sqs|ssm|sts)\.([A-Z]\w+)Input\{`)
 
 // actionsOf are the IAM actions of calls that are not named as their action is.
 var actionsOf = map[string][]string{

@@ -233,6 +233,7 @@ func (a *App) kinds(files Files, now preflight.Budgets) jobs.Kinds {
 		adopt.New(adopt.Config{
 			EC2:          func(t jobs.Target) adopt.EC2 { return a.EC2.For(t) },
 			TargetGroups: func(t jobs.Target) adopt.TargetGroups { return a.ELBv2.For(t) },
+			Groups:       func(t jobs.Target) adopt.Groups { return groups{a.Groups.For(t)} },
 			Ledger:       a.Ledger, Files: files, Installation: a.Common.Installation, Region: region,
 		}),
 		rollout.New(rollout.Config{

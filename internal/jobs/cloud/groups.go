@@ -1,6 +1,9 @@
 package cloud
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Group is an Auto Scaling group.
 type Group struct {
@@ -27,6 +30,11 @@ type Member struct {
 
 // Serves reports whether the group counts on the instance.
 func (m Member) Serves() bool { return m.State == "InService" && m.Healthy }
+
+// Stays reports whether the instance is not on its way out.
+func (m Member) Stays() bool {
+	return !strings.HasPrefix(m.State, "Terminat") && m.State != "Detaching" && m.State != "Detached"
+}
 
 // Settled reports whether the instance is neither being launched nor on its way out.
 func (m Member) Settled() bool { return m.State == "InService" || m.State == "Standby" }

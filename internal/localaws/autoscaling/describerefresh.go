@@ -38,12 +38,12 @@ type refreshShape struct {
 	Strategy             string
 }
 
-// percent is how much of the phase is done; a phase without instances is done.
+// percent is how much of the group is new; where there are no instances, all of it.
 func (p *phase) percent() int {
 	if p.Total == 0 {
 		return 100
 	}
-	return p.Done * 100 / p.Total
+	return (p.Matching + p.Done) * 100 / (p.Matching + p.Total)
 }
 
 func (p *phase) progress() progressShape {

@@ -44,6 +44,7 @@ type refresh struct {
 // phase is the replacement of a set of instances.
 type phase struct {
 	Total      int // instances to replace
+	Matching   int // instances that skip matching left alone when it began: checkpoints count them as new
 	Done       int // replaced, healthy and warm
 	Checkpoint int // how many checkpoints were passed
 	// Until is when a checkpoint's delay or the bake time ends.
@@ -175,8 +176,11 @@ func (s *Service) startRefresh(r *api.Request, in *startInput) (any, error) {
 	}
 	f.Moved = now
 	for _, m := range g.Members {
-		if f.concerns(g, m) {
+		switch {
+		case f.concerns(g, m):
 			f.Total++
+		case !m.leaving() && m.State != standby && f.matches(m):
+			f.Matching++
 		}
 	}
 	s.refreshes.Put(f.key(), f)
@@ -225,12 +229,17 @@ func (f *refresh) concerns(g *group, m *member) bool {
 		return !m.Launched.Before(f.Start) && m.Launched.Before(f.RollbackStart)
 	case !m.Launched.Before(since):
 		return false
-	case isTrue(f.Preferences.SkipMatching) && m.Template.ID == f.Target.ID && m.Template.Version == f.Target.Version:
+	case f.matches(m):
 		return false
 	case m.State == standby && f.Preferences.Standby == "Ignore", m.Protected && f.Preferences.Protected == "Ignore":
 		return false
 	}
 	return true
+}
+
+// matches says whether skip matching leaves the instance alone.
+func (f *refresh) matches(m *member) bool {
+	return isTrue(f.Preferences.SkipMatching) && m.Template.ID == f.Target.ID && m.Template.Version == f.Target.Version
 }
 
 func isTrue(b *bool) bool { return b != nil && *b }

@@ -75,7 +75,8 @@ func (g *group) moving() bool {
 func (p *pass) forward(g *group, f *refresh) {
 	quota, last := f.Total, true
 	if points := f.Preferences.Checkpoints; f.Checkpoint < len(points) {
-		quota = (f.Total*points[f.Checkpoint] + 99) / 100
+		// A checkpoint is a share of the whole group.
+		quota = min(max(((f.Matching+f.Total)*points[f.Checkpoint]+99)/100-f.Matching, 0), f.Total)
 		last = f.Checkpoint == len(points)-1
 	}
 	p.replace(g, f, quota)
