@@ -51,7 +51,7 @@ func TestTheWorkerMayDoWhatItsCodeCallsAndNothingElse(t *testing.T) {
 	}
 	slices.Sort(used)
 	used = slices.Compact(used)
-	allowed := slices.Compact(slices.Sorted(slices.Values(slices.Concat(actions(t, "WorkerPolicy"), actions(t, "EC2Policy"), actions(t, "ImportPolicy")))))
+	allowed := slices.Compact(slices.Sorted(slices.Values(slices.Concat(actions(t, "WorkerPolicy"), actions(t, "EC2Policy"), actions(t, "ImportPolicy"), actions(t, "GroupsPolicy")))))
 	for _, action := range used {
 		if !slices.Contains(allowed, action) {
 			t.Errorf("the adapters call %s, which no worker policy allows", action)
@@ -67,7 +67,7 @@ func TestTheWorkerMayDoWhatItsCodeCallsAndNothingElse(t *testing.T) {
 func TestTheProducerMayDoNoMoreThanLookAndEnqueue(t *testing.T) {
 	t.Parallel()
 	harmless := regexp.MustCompile(`^(sqs:(SendMessage|GetQueueUrl)|dynamodb:(GetItem|BatchGetItem|Query)|s3:(PutObject|GetObject|ListBucket)|ec2:(Describe\w+|GetAllowedImagesSettings|GetImageBlockPublicAccessState)|servicequotas:GetServiceQuota|iam:GetInstanceProfile|elasticloadbalancing:Describe\w+|ssm:(GetCommandInvocation|GetParameter))$`)
-	worker := slices.Concat(actions(t, "WorkerPolicy"), actions(t, "EC2Policy"), actions(t, "ImportPolicy"))
+	worker := slices.Concat(actions(t, "WorkerPolicy"), actions(t, "EC2Policy"), actions(t, "ImportPolicy"), actions(t, "GroupsPolicy"))
 	for _, action := range actions(t, "ProducerPolicy") {
 		if !harmless.MatchString(action) {
 			t.Errorf("the producer may %s", action)
@@ -113,16 +113,16 @@ func TestTheOperatorMayDoWhatMendingCallsAndNothingElse(t *testing.T) {
 	}
 }
 
-// Every action on EC2 and load balancers that is no look carries a condition
+// Every action on EC2, load balancers and Auto Scaling that is no look carries a condition
 // on our tag, or can be had on what a launch refers to only.
 func TestWhatChangesIsTagged(t *testing.T) {
 	t.Parallel()
-	for _, s := range slices.Concat(statements(t, "EC2Policy"), statements(t, "ImportPolicy"), statements(t, "OperatorPolicy")) {
+	for _, s := range slices.Concat(statements(t, "EC2Policy"), statements(t, "ImportPolicy"), statements(t, "GroupsPolicy"), statements(t, "OperatorPolicy")) {
 		sid, condition := s["Sid"].(string), s["Condition"]
 		for _, action := range texts(s["Action"]) {
 			service, verb, _ := strings.Cut(action, ":")
 			looks := strings.HasPrefix(verb, "Describe") || verb == "GetImageBlockPublicAccessState" || verb == "GetAllowedImagesSettings" || verb == "GetImageAncestry"
-			if looks || (service != "ec2" && service != "elasticloadbalancing") || sid == "LaunchFrom" {
+			if looks || (service != "ec2" && service != "elasticloadbalancing" && service != "autoscaling") || sid == "LaunchFrom" {
 				continue
 			}
 			if text := printed(t, condition); !strings.Contains(text, "Tag/stampmill:installation") {
@@ -144,7 +144,7 @@ func TestWhatChangesIsTagged(t *testing.T) {
 
 func TestPoliciesFitManagedPolicies(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"ProducerPolicy", "OperatorPolicy", "WorkerPolicy", "EC2Policy", "ImportPolicy", "ServerPolicy"} {
+	for _, name := range []string{"ProducerPolicy", "OperatorPolicy", "WorkerPolicy", "EC2Policy", "ImportPolicy", "GroupsPolicy", "ServerPolicy"} {
 		document := at[object](t, resources(t), name, "Properties", "PolicyDocument")
 		// Ten ARNs in each list parameter, and attributes' values, take more room than their names do here.
 		if size := len(printed(t, document)) + 1500; size > 6144 {
