@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"maps"
@@ -11,13 +12,15 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/stampmill/stampmill/internal/app"
 	"github.com/stampmill/stampmill/internal/jobs"
+	"github.com/stampmill/stampmill/internal/jobs/catalog"
 	"github.com/stampmill/stampmill/internal/jobs/ledger"
 )
 
 func (c *command) image() *cobra.Command {
-	cmd := &cobra.Command{Use: "image", Short: "List and show images and their versions"}
-	cmd.AddCommand(c.imageList(), c.imageShow())
+	cmd := &cobra.Command{Use: "image", Short: "List, compare and move images and their versions"}
+	cmd.AddCommand(c.imageList(), c.imageShow(), c.imageDiff(), c.imageLineage(), c.imagePromote(), c.imageRollback(), c.imageRecall(), c.imageRestore())
 	return cmd
 }
 
@@ -56,6 +59,37 @@ func (c *command) imageList() *cobra.Command {
 type imageView struct {
 	ledger.Image
 	Versions []ledger.Version `json:"versions"`
+	// Fleets run the versions, by the versions' names.
+	Fleets map[string][]string `json:"fleets,omitempty"`
+	// Moves are what people ordered to be current, the oldest first.
+	Moves []ledger.Move `json:"moves,omitempty"`
+}
+
+// fleetsOn are the fleets that run the versions.
+func fleetsOn(ctx context.Context, a *app.App, versions []ledger.Version) (map[string][]string, error) {
+	on := map[string][]string{}
+	for _, v := range versions {
+		running, err := catalog.Running(ctx, a.Ledger, v)
+		if _, err := jobs.Unread(err); err != nil {
+			return nil, err
+		}
+		for _, use := range running {
+			on[v.Ref()] = append(on[v.Ref()], fmt.Sprintf("%s(%d)", use.Fleet, use.Servers))
+		}
+	}
+	return on, nil
+}
+
+// moveTable tells the last moves.
+func moveTable(w io.Writer, moves []ledger.Move) {
+	if len(moves) == 0 {
+		return
+	}
+	fmt.Fprintln(w)
+	row(w, "MOVED", "FROM", "TO", "WHEN", "WHY", "JOB")
+	for _, m := range moves[max(len(moves)-10, 0):] {
+		row(w, m.How, m.From, m.To, ago(m.At, time.Now()), oneLine(m.Reason), m.Job)
+	}
 }
 
 func (c *command) imageShow() *cobra.Command {
@@ -92,7 +126,17 @@ func (c *command) imageShow() *cobra.Command {
 			if onlyAMI {
 				return c.printAMI(image, versions, number, orDefault(region, a.Clients.Region()))
 			}
-			return c.print(imageView{image, versions}, func(w io.Writer) { versionTable(w, image, versions) })
+			view := imageView{Image: image, Versions: versions}
+			if view.Fleets, err = fleetsOn(cmd.Context(), a, versions); err != nil {
+				return err
+			}
+			if view.Moves, err = a.Ledger.Moves(cmd.Context(), name); err != nil {
+				return err
+			}
+			return c.print(view, func(w io.Writer) {
+				versionTable(w, image, versions, view.Fleets)
+				moveTable(w, view.Moves)
+			})
 		},
 	}
 	cmd.Flags().BoolVar(&onlyAMI, "ami", false, "print the AMI's id only: the current version's, or the one that is named")
@@ -119,14 +163,14 @@ func (c *command) printAMI(image ledger.Image, versions []ledger.Version, number
 	return exitf(ExitNotFound, "%s@%d (%s) has no AMI in %s; it is in: %s", image.Name, number, v.State, region, regionsOf(v))
 }
 
-func versionTable(w io.Writer, image ledger.Image, versions []ledger.Version) {
-	row(w, "VERSION", "STATE", "AMI", "PARENT", "ARCHITECTURE", "CREATED", "JOB")
+func versionTable(w io.Writer, image ledger.Image, versions []ledger.Version, fleets map[string][]string) {
+	row(w, "VERSION", "STATE", "AMI", "PARENT", "ARCHITECTURE", "PACKAGES", "FLEETS", "CREATED", "JOB")
 	for _, v := range slices.Backward(versions) {
-		state := string(v.State)
-		if v.Number == image.Current {
-			state = "current"
+		packages := ""
+		if v.Content != nil {
+			packages = strconv.Itoa(v.Content.Packages)
 		}
-		row(w, fmt.Sprintf("%s@%d", v.Image, v.Number), state, regionsOf(v), v.Parent, v.Architecture, ago(v.Created, time.Now()), v.Job)
+		row(w, v.Ref(), v.Standing(image.Current), regionsOf(v), v.Parent, v.Architecture, packages, strings.Join(fleets[v.Ref()], " "), ago(v.Created, time.Now()), v.Job)
 	}
 }
 

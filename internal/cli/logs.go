@@ -13,6 +13,7 @@ import (
 
 	"github.com/stampmill/stampmill/internal/app"
 	"github.com/stampmill/stampmill/internal/jobs"
+	"github.com/stampmill/stampmill/internal/jobs/content"
 	"github.com/stampmill/stampmill/internal/jobs/guest"
 )
 
@@ -221,7 +222,7 @@ func (l *logReader) write(heading, text string) {
 		l.heading = heading
 		fmt.Fprintf(l.Out, "── %s ──\n", oneLine(heading))
 	}
-	text = lines(strings.ReplaceAll(text, "\r", ""))
+	text = lines(strings.ReplaceAll(content.Without(text), "\r", ""))
 	fmt.Fprint(l.Out, text)
 	l.ended = strings.HasSuffix(text, "\n")
 }

@@ -39,7 +39,7 @@ func TestABakeHasOnlyTheStepsThatItsSpecAsksFor(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
 		plain: "resolve builder answers step-1-run verify-1 generalize stop capture available publish gone",
-		`{"from":"ami-0123456789abcdef0","capture":{"generalize":false}}`: "resolve builder answers stop capture available publish gone",
+		`{"from":"ami-0123456789abcdef0","capture":{"generalize":false}}`: "resolve builder answers content stop capture available publish gone",
 		`{"from":"base","steps":[{"copy":{"from":{"content":"eA=="},"to":"/x"}},"reboot","make"],"verify":["nginx -t",{"http":{"port":80}}]}`: "resolve builder answers step-1-copy step-2-reboot step-3-run verify-1 verify-2 " +
 			"generalize stop capture available boot-test boot-test-answers boot-test-verify-1 boot-test-verify-2 boot-test-end publish gone",
 		`{"from":"i-0123456789abcdef0","verify":["true"]}`: "resolve capture available boot-test boot-test-answers boot-test-verify-1 boot-test-end publish gone",
@@ -49,7 +49,7 @@ func TestABakeHasOnlyTheStepsThatItsSpecAsksFor(t *testing.T) {
 		`{"from":"base","steps":["true"],"builder":{"provision":"userData"}}`: "resolve builder provision capture available publish gone",
 		`{"from":"base","capture":{"generalize":false,"noReboot":{"freeze":"sync","thaw":"true"}},"copyTo":{"us-east-1":{}},"share":{"accounts":["111122223333"]},` +
 			`"deprecateAfter":"30d","protect":true,"publish":{"parameter":"/images/web","launchTemplate":{"name":"web"}},"keep":{"versions":2},` +
-			`"notify":{"url":"https://example.com"}}`: "resolve builder answers freeze capture thaw available copies share deprecate protect publish parameter launch-template retire gone notify",
+			`"notify":{"url":"https://example.com"}}`: "resolve builder answers content freeze capture thaw available copies share deprecate protect publish parameter launch-template retire gone notify",
 	} {
 		if got := names(open(t, text).Steps()); got != want {
 			t.Errorf("%s\n got %s\nwant %s", text, got, want)

@@ -29,6 +29,8 @@ type progress struct {
 	// Usual is how long capture, copies and boot took for the versions before this one.
 	Usual map[string]l.Usual `json:"usual,omitempty"`
 	Image image              `json:"image,omitzero"`
+	// Content is where the list of what is on the builder lies.
+	Content *l.Content `json:"content,omitempty"`
 	// Copies by region.
 	Copies    map[string]image `json:"copies,omitempty"`
 	Committed time.Time        `json:"committed,omitzero"`

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/stampmill/stampmill/internal/jobs"
+	"github.com/stampmill/stampmill/internal/jobs/content"
 	"github.com/stampmill/stampmill/internal/jobs/guest"
 	"github.com/stampmill/stampmill/internal/jobs/spec"
 )
@@ -30,6 +31,8 @@ func (b *program) provisionSteps() []jobs.Step {
 	steps = append(steps, b.verifySteps("verify", builder)...)
 	if b.spec.generalizes() {
 		steps = append(steps, jobs.Step{Name: "generalize", Do: b.generalize})
+	} else {
+		steps = append(steps, jobs.Step{Name: "content", Do: b.contents})
 	}
 	return steps
 }
@@ -196,7 +199,7 @@ func (b *program) generalize(ctx context.Context, turn *jobs.Turn) (jobs.Move, e
 	shell := b.shell()
 	outcome, ended, move, err := b.carryOut(ctx, turn, order{step: "generalize", server: b.progress.Builder.ID, shell: shell, timeout: systemTimeout, stops: guest.StopsItself(shell),
 		command: func(_ context.Context, token string) (string, error) {
-			return wrap(shell, guest.Script{Token: token, Text: guest.Generalize(shell), Timeout: systemTimeout, Repeatable: true})
+			return wrap(shell, guest.Script{Token: token, Text: b.inventory() + guest.Generalize(shell), Timeout: systemTimeout, Repeatable: true})
 		}})
 	if r := b.progress.Command; !ended && guest.StopsItself(shell) && r != nil && !r.Sent.IsZero() && turn.Now().Sub(r.Sent) > time.Minute {
 		b.progress.Command = nil // sysprep may have stopped the agent before it could tell; the next step sees the server stop
@@ -211,7 +214,15 @@ func (b *program) generalize(ctx context.Context, turn *jobs.Turn) (jobs.Move, e
 	if !outcome.OK() {
 		return b.failed(turn, "generalize", "system", outcome), nil
 	}
-	return jobs.Done(), nil
+	return jobs.Done(), b.keepContent(ctx, turn, outcome)
+}
+
+// inventory is what the script that generalizes tells before: the packages, for no round trip of their own.
+func (b *program) inventory() string {
+	if b.shell() != guest.Shell {
+		return ""
+	}
+	return content.Script
 }
 
 func (b *program) shellFor(asked string) string {

@@ -18,7 +18,7 @@ func (b *program) publish(ctx context.Context, turn *jobs.Turn) (jobs.Move, erro
 	current, err := b.kind.Catalog.Publish(ctx, turn.Guard(), l.Version{
 		Image: b.job.Name, Number: b.progress.Version, State: l.Available, Job: b.job.ID, Incarnation: b.job.Incarnation, Run: b.job.Run,
 		Regions: b.regions(), Parent: s.Parent, SourceAMI: s.AMI, Architecture: s.Architecture, Platform: s.Platform,
-		Spec: b.job.Spec, Created: b.job.Created.UTC(), Committed: now, Took: b.took(), Held: b.spec.Publish.Hold, Home: b.region,
+		Spec: b.job.Spec, Created: b.job.Created.UTC(), Committed: now, Took: b.took(), Held: b.spec.Publish.Hold, Home: b.region, Content: b.progress.Content,
 	}, b.job.Labels)
 	if err != nil {
 		return jobs.Move{}, err

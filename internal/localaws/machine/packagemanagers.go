@@ -161,6 +161,9 @@ func aptInstall(b *boot, p *shell.Process, i *installer, names []string) int {
 func rpm(_ context.Context, p *shell.Process) int {
 	i, names := bootOf(p).installer(), words(p.Args[1:])
 	options := strings.Join(p.Args[1:], " ")
+	if format, args, ok := formatOption(p.Args[1:], "--qf", "--queryformat"); ok {
+		return showPackages(p, i, format, "%", args)
+	}
 	switch {
 	case strings.Contains(options, "-qa"):
 		for _, one := range i.list() {
@@ -190,6 +193,9 @@ func rpm(_ context.Context, p *shell.Process) int {
 
 func dpkg(_ context.Context, p *shell.Process) int {
 	i, names := bootOf(p).installer(), words(p.Args[1:])
+	if format, args, ok := formatOption(p.Args[1:], "-f", "--showformat"); ok {
+		return showPackages(p, i, format, "$", args)
+	}
 	if strings.HasPrefix(p.Args[len(p.Args)-1], "--configure") || strings.Contains(strings.Join(p.Args, " "), "--configure") {
 		return 0
 	}
