@@ -43,6 +43,7 @@ import (
 	"github.com/stampmill/stampmill/internal/jobs/notify"
 	"github.com/stampmill/stampmill/internal/jobs/ping"
 	"github.com/stampmill/stampmill/internal/jobs/preflight"
+	"github.com/stampmill/stampmill/internal/jobs/restamp"
 	"github.com/stampmill/stampmill/internal/jobs/rollout"
 	"github.com/stampmill/stampmill/internal/jobs/terminate"
 )
@@ -200,6 +201,7 @@ func (a *App) guard() ec2.Guard {
 type Files interface {
 	bake.Files
 	launch.Files
+	restamp.Files
 }
 
 // Planners are the kinds with other files than the bucket's own, and with the workers' limits: they reckon with the budgets and
@@ -221,7 +223,7 @@ func (a *App) kinds(files Files, now preflight.Budgets) jobs.Kinds {
 		Budgets:      now,
 		Ledger:       a.Ledger, Capacity: a.Capacity, Files: files, Callback: a.Callback, Region: region, Pace: a.Pace,
 	}
-	return jobs.NewKinds(append(a.catalogKinds(region),
+	all := jobs.NewKinds(append(a.catalogKinds(region),
 		ping.Kind{},
 		bake.New(bake.Config{
 			EC2:      func(t jobs.Target) bake.EC2 { return a.EC2.For(t) },
@@ -247,6 +249,8 @@ func (a *App) kinds(files Files, now preflight.Budgets) jobs.Kinds {
 			Ledger:       a.Ledger, Callback: a.Callback, Budgets: now, Region: region,
 		}),
 	)...)
+	a.addRestamps(all, files, now)
+	return all
 }
 
 // Engine makes the engine that carries deliveries.

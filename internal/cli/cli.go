@@ -20,6 +20,7 @@ import (
 	"github.com/stampmill/stampmill/internal/jobs/launch"
 	"github.com/stampmill/stampmill/internal/jobs/ping"
 	"github.com/stampmill/stampmill/internal/jobs/policy"
+	"github.com/stampmill/stampmill/internal/jobs/restamp"
 	"github.com/stampmill/stampmill/internal/jobs/rollout"
 	"github.com/stampmill/stampmill/internal/jobs/spec"
 	"github.com/stampmill/stampmill/internal/jobs/terminate"
@@ -122,6 +123,7 @@ func Registry() spec.Registry {
 	r.Register(terminate.KindName, terminate.Spec{})
 	r.Register(adopt.KindName, adopt.Spec{})
 	r.Register(rollout.KindName, rollout.Spec{})
+	r.Register(restamp.KindName, restamp.Spec{})
 	r.Register("Ping", ping.Spec{})
 	r.Register(policy.KindName, policy.Spec{})
 	catalog.Register(r)

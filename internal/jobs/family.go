@@ -64,10 +64,17 @@ func (c Child) target(parent *Job) Target {
 	return parent.Target
 }
 
+func (c Child) labels(parent *Job) map[string]string {
+	if c.Labels != nil {
+		return c.Labels
+	}
+	return parent.Labels
+}
+
 func (c Child) submission(parent *Job) *Message {
 	target := c.target(parent)
 	return &Message{Schema: SchemaVersion, Type: Submit, Kind: c.Kind, Name: c.Name, Role: target.Role, Region: target.Region,
-		Priority: parent.Priority, Labels: parent.Labels, Spec: c.Spec}
+		Priority: parent.Priority, Labels: c.labels(parent), Spec: c.Spec}
 }
 
 // inspectChildren refuses a fan-out with a child that no worker would take: its submission would go to the dead letters, and
@@ -153,6 +160,12 @@ func (s *stint) gather(ctx context.Context, step Step) (Move, bool, error) {
 	}
 	s.turn.open = 0
 	s.turn.children = childResults(list, rows)
+	if !job.Fan.Counted { // a step that waits after its children have ended is given them again
+		fan := *job.Fan
+		fan.Counted = true
+		job.Fan = &fan
+		job.waitedWith(s.turn.children)
+	}
 	return Move{}, false, nil
 }
 
@@ -251,6 +264,7 @@ func childResults(list []FanChild, rows map[string]*Row) []ChildResult {
 		if row := rows[child.ID]; row != nil && row.Job != nil {
 			job := row.Job
 			results[i].State, results[i].Failure, results[i].Result = job.State, job.Failure, job.Result
+			results[i].Created, results[i].Ended, results[i].Waited = job.Created, job.Ended, job.Waited
 		}
 	}
 	return results

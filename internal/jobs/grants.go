@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -114,6 +115,7 @@ const longestTurn = 5 * time.Minute
 // waitTurn is the wait for a budget: exact, since EC2's tokens are lost in a bucket that is full.
 func (s *stint) waitTurn(e *Error) Move {
 	d := min(max(e.Until.Sub(s.turn.Now()), time.Second), longestTurn)
+	s.turn.Job.waited(e.Thing, d)
 	move := Wait(d, "%s", e.Message)
 	move.exact = true
 	return move
@@ -130,4 +132,27 @@ func (s *stint) giveBack(ctx context.Context) {
 		s.engine.Budgets.GiveBack(ctx, s.released)
 	}
 	s.released = nil
+}
+
+// waited adds to how long the job has waited for a bucket. The map may be shared with what was saved before.
+func (j *Job) waited(bucket string, d time.Duration) {
+	all := maps.Clone(j.Waited)
+	if all == nil {
+		all = map[string]float64{}
+	}
+	all[bucket] += d.Seconds()
+	j.Waited = all
+}
+
+// waitedWith adds the waits of children that ran side by side: of each bucket the longest.
+func (j *Job) waitedWith(children []ChildResult) {
+	longest := map[string]float64{}
+	for _, child := range children {
+		for bucket, seconds := range child.Waited {
+			longest[bucket] = max(longest[bucket], seconds)
+		}
+	}
+	for bucket, seconds := range longest {
+		j.waited(bucket, time.Duration(seconds*float64(time.Second)))
+	}
 }

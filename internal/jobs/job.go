@@ -143,6 +143,9 @@ type Job struct {
 	Awaits []string
 	// Grants are its places in the lines of budgets.
 	Grants []Grant
+	// Waited is how many seconds the run has waited for EC2's budgets, by bucket: of children that ran side by side, the
+	// longest wait counts.
+	Waited map[string]float64
 	Fan    *Fan
 	// Fans counts the fan-outs of the run.
 	Fans    int
@@ -182,6 +185,8 @@ type Fan struct {
 	Count  int    `json:"count"`
 	Sent   bool   `json:"sent,omitempty"`
 	Beside bool   `json:"beside,omitempty"` // its step is carried out while the children work
+	// Counted: what the children waited for is in the job's own Waited.
+	Counted bool `json:"counted,omitempty"`
 }
 
 // Finished reports whether the job is in a terminal state.
@@ -194,7 +199,7 @@ func (j *Job) StartOver() {
 	j.Cancel, j.Failure, j.End, j.Lost = 0, "", "", time.Time{}
 	j.Error, j.Errors, j.ErrorSince, j.StepSince = "", 0, time.Time{}, time.Now()
 	j.Wait, j.Awaits, j.Fan, j.Fans, j.Warnings, j.Grants = nil, nil, nil, 0, nil, nil
-	j.Ended, j.Expires, j.Rescues = time.Time{}, time.Time{}, 0
+	j.Ended, j.Expires, j.Rescues, j.Waited = time.Time{}, time.Time{}, 0, nil
 }
 
 // Leased reports whether a claim holds the job at now.

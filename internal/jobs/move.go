@@ -36,6 +36,8 @@ type Child struct {
 	Spec json.RawMessage `json:"spec"`
 	// Target is where the child works; nil: where its parent does.
 	Target *Target `json:"target,omitempty"`
+	// Labels are the child's; nil: its parent's.
+	Labels map[string]string `json:"labels,omitempty"`
 }
 
 // Done moves on to the next step.

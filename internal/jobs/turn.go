@@ -35,6 +35,9 @@ type ChildResult struct {
 	State   State
 	Failure string
 	Result  json.RawMessage
+	// Created and Ended are when it came to be and when it ended, Waited how many seconds it waited for budgets.
+	Created, Ended time.Time
+	Waited         map[string]float64
 }
 
 // Now is the worker's clock.

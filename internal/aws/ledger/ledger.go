@@ -7,10 +7,14 @@
 //	image#NAME   v#0000000041       one of its versions
 //	image#NAME   r#INCARNATION#RUN  which number a bake reserved, so that it asks twice and gets one
 //	image#NAME   m#INCARNATION#RUN  how a person's order moved what is current
+//	image#NAME   hold               which job of a restamp renews the image
 //	fleet#NAME   #                  the fleet, with its owner and its line
 //	fleet#NAME   s#0000000017       the holder of one of its ordinals
 //	images       NAME               that the image exists, to list images
 //	fleets       NAME               that the fleet exists, to list fleets
+//	restamps     INCARNATION#RUN    a restamp that is under way, and what it selected
+//	restamp#INCARNATION#RUN  slots  which of its jobs may bake now
+//	restamp#INCARNATION#RUN  i#NAME how far an image has come; f#NAME: a fleet
 //	kept         INSTANCE           a kept builder
 //
 // An item is a JSON document in b, and beside it what conditions look at. Every write is a transaction that also checks the

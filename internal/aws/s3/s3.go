@@ -79,6 +79,15 @@ func (b *Bucket) Get(ctx context.Context, key string) (content []byte, found boo
 	return content, true, nil
 }
 
+// Has reports whether something stands under the key.
+func (b *Bucket) Has(ctx context.Context, key string) (bool, error) {
+	_, err := b.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: aws.String(b.name), Key: aws.String(key)})
+	if awserr.IsCode(err, "NotFound") || awserr.IsCode(err, "NoSuchKey") {
+		return false, nil
+	}
+	return err == nil, awserr.From(err, b.thing(key))
+}
+
 // PresignGet gives an address that reads the key without credentials. It ends with the worker's own credentials if those end
 // before.
 func (b *Bucket) PresignGet(ctx context.Context, key string, valid time.Duration) (url string, err error) {

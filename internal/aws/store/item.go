@@ -46,6 +46,8 @@ type document struct {
 	History    []line            `json:"h,omitempty"`
 	Updated    int64             `json:"u"`
 	Ended      int64             `json:"en,omitempty"`
+	// Waited by bucket.
+	Waited map[string]float64 `json:"wb,omitempty"`
 }
 
 type line struct {
@@ -71,7 +73,7 @@ func encodeDocument(j *jobs.Job) ([]byte, error) {
 		Labels: j.Labels, Priority: j.Priority, Parent: j.Parent, Phase: j.Phase, Step: j.Step, Attempts: j.Attempts, Data: j.Data,
 		Result: j.Result, Failure: j.Failure, End: j.End, Lost: millis(j.Lost), Error: j.Error, Errors: j.Errors,
 		ErrorSince: millis(j.ErrorSince), StepSince: millis(j.StepSince), Warnings: j.Warnings, Grants: j.Grants, Fan: j.Fan, Fans: j.Fans,
-		Updated: millis(j.Updated), Ended: millis(j.Ended),
+		Updated: millis(j.Updated), Ended: millis(j.Ended), Waited: j.Waited,
 	}
 	if j.Wait != nil {
 		d.WaitFor, d.WaitUntil, d.WaitDue = j.Wait.For, millis(j.Wait.Until), j.Wait.Due
@@ -130,7 +132,7 @@ func decodeJob(it item) (*jobs.Job, error) {
 		Claims: int(integer(it, "claims")), Cancel: int(integer(it, "cancel")), Failure: d.Failure, End: d.End, Lost: moment(d.Lost),
 		Error: d.Error, Errors: d.Errors, ErrorSince: moment(d.ErrorSince), StepSince: moment(d.StepSince), Warnings: d.Warnings,
 		Grants: d.Grants, Fan: d.Fan, Fans: d.Fans, Created: moment(integer(it, "at")), Updated: moment(d.Updated), Ended: moment(d.Ended),
-		Rescues: int(integer(it, "rescues")),
+		Rescues: int(integer(it, "rescues")), Waited: d.Waited,
 	}
 	j.Orders = decodeOrders(it, j.Run)
 	if awaits, ok := it["aw"].(*types.AttributeValueMemberSS); ok {

@@ -109,7 +109,16 @@ func (b *program) sourceAMI(ctx context.Context) (id, parent string, err error) 
 	if err != nil {
 		return "", "", err
 	}
-	return version.Regions[b.region].AMI, fmt.Sprintf("%s@%d", version.Image, version.Number), nil
+	return version.Regions[b.region].AMI, b.lineage(version), nil
+}
+
+// lineage is what the new version remembers as its parent. A version that is layered on one of its own image has that one's
+// parent: a layer is no other line.
+func (b *program) lineage(from l.Version) string {
+	if from.Image == b.job.Name && from.Parent != "" {
+		return from.Parent
+	}
+	return versionRef(from)
 }
 
 // parentVersion finds a version of an image of ours that can be launched in the bake's region.

@@ -43,6 +43,20 @@ type Spec struct {
 	Tags map[string]string `json:"tags,omitempty"`
 	// Notify is called when the bake has ended.
 	Notify *notify.Spec `json:"notify,omitempty"`
+	// Renews is written by a restamp, not by people.
+	Renews *Renews `json:"renews,omitempty"`
+}
+
+// Renews says of a bake by a restamp what it renews, so that the next restamp begins from the same source.
+type Renews struct {
+	// Version is what was current: web@41.
+	Version string `json:"version,omitempty" required:"true" pattern:"^[a-z0-9][a-z0-9-]{0,62}@[1-9][0-9]*$" example:"web@41"`
+	// Spec is the version whose stored spec is the image's own, with the source as people wrote it.
+	Spec string `json:"spec,omitempty" pattern:"^[a-z0-9][a-z0-9-]{0,62}@[1-9][0-9]*$" example:"web@38"`
+	// Restamp is the job.
+	Restamp string `json:"restamp,omitempty"`
+	// Patch: one script was layered on the version, instead of a rebuild.
+	Patch bool `json:"patch,omitempty"`
 }
 
 // Source is what a bake starts from: exactly one of its fields. The short form is an AMI id, an image of ours (base,

@@ -21,6 +21,11 @@ func suggest(found string, names []string) string {
 	return "known here: " + strings.Join(listed, ", ")
 }
 
+// Nearest is the name that was probably meant; empty: none is close.
+func Nearest(found string, names []string) string {
+	return nearest(found, slices.Sorted(slices.Values(names)))
+}
+
 // nearest is the name with the smallest edit distance, if it is small for the length of what was written.
 func nearest(found string, names []string) string {
 	if len(found) > 60 {

@@ -6,6 +6,7 @@ import (
 	"github.com/stampmill/stampmill/internal/jobs/launch"
 	"github.com/stampmill/stampmill/internal/jobs/ping"
 	"github.com/stampmill/stampmill/internal/jobs/policy"
+	"github.com/stampmill/stampmill/internal/jobs/restamp"
 	"github.com/stampmill/stampmill/internal/jobs/rollout"
 	"github.com/stampmill/stampmill/internal/jobs/spec"
 	"github.com/stampmill/stampmill/internal/jobs/terminate"
@@ -19,6 +20,7 @@ func kinds() spec.Registry {
 	all.Register("Ping", ping.Spec{})
 	all.Register("Policy", policy.Spec{})
 	all.Register("Rollout", rollout.Spec{})
+	all.Register("Restamp", restamp.Spec{})
 	all.Register("Terminate", terminate.Spec{})
 	catalog.Register(all)
 	return all

@@ -16,6 +16,7 @@ import (
 	"github.com/stampmill/stampmill/internal/jobs/bake"
 	"github.com/stampmill/stampmill/internal/jobs/launch"
 	"github.com/stampmill/stampmill/internal/jobs/ping"
+	"github.com/stampmill/stampmill/internal/jobs/restamp"
 	"github.com/stampmill/stampmill/internal/jobs/rollout"
 	"github.com/stampmill/stampmill/internal/jobs/spec"
 	"github.com/stampmill/stampmill/internal/jobs/terminate"
@@ -27,6 +28,7 @@ func kinds() spec.Registry {
 	all.Register("Launch", launch.Spec{})
 	all.Register("Ping", ping.Spec{})
 	all.Register("Rollout", rollout.Spec{})
+	all.Register("Restamp", restamp.Spec{})
 	all.Register("Terminate", terminate.Spec{})
 	return all
 }
