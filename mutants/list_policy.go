@@ -59,6 +59,12 @@ func policyMutants() []mutant {
 			tests:  in(policyTests, "TestAHealLaunchesWhatIsMissingOnTheFleetsOwnImage"),
 		},
 		{
+			name:   "heal-undoes-a-shrink",
+			breaks: "2: a heal that was decided before a fleet was shrunk fills it up again",
+			edits:  []edit{{"internal/jobs/launch/plan.go", `fleet.Count != l.spec.Count || `, ``}},
+			tests:  in(launchTests, "TestAHealLeavesAFleetAloneThatWasChangedMeanwhile"),
+		},
+		{
 			name:   "heal-of-a-fleet-under-a-rollout",
 			breaks: "2: a fleet that somebody works on is healed beside that",
 			edits:  []edit{{policyFill, `	case f.Owner != "" || len(f.Line) > 0:`, `	case false:`}},

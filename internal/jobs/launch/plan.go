@@ -24,6 +24,10 @@ func (l *launch) own(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
 		return waitInLine(fleet, l.job.ID), nil
 	}
 	l.progress.Owned = true
+	if l.spec.Heals && (fleet.Count != l.spec.Count || fleet.Image != "" && fleet.Image != l.progress.Image.Ref) {
+		return jobs.Fail("the fleet was changed meanwhile, to %d servers of %q: what is missing of %d servers of %s is missing no more",
+			fleet.Count, fleet.Image, l.spec.Count, l.progress.Image.Ref), nil
+	}
 	return jobs.Done(), nil
 }
 

@@ -134,6 +134,9 @@ func (l *launch) describeFleet(ctx context.Context, turn *jobs.Turn) error {
 	if !known {
 		return jobs.Fatalf("describe the fleet", l.fleet(), "it is not in the ledger any more", "")
 	}
+	if l.spec.Heals {
+		return nil // it is as it was, and so is what somebody asked it to be
+	}
 	count := max(l.spec.Count, l.progress.Existing.Len()) // a launch never shrinks a fleet: what is there stays wanted
 	fleet.Image, fleet.Count, fleet.Labels, fleet.Spec, fleet.Updated = l.progress.Image.Ref, count, turn.Job.Labels, turn.Job.Spec, turn.Now()
 	return l.Ledger.PutFleet(ctx, turn.Guard(), fleet)

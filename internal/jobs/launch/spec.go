@@ -50,6 +50,9 @@ type Spec struct {
 	// Accept is the share of the count that must be healthy in the end. With fewer, the launch is undone; with at least so
 	// many, those that are not healthy are terminated and reported, and their ordinals are free.
 	Accept *spec.Percent `json:"accept,omitempty" default:"100%" example:"95%"`
+	// Heals says that nothing is meant but what is missing of the fleet as it stands. A launch whose image or count are no longer
+	// the fleet's when its turn comes launches nothing and fails. Policies write it.
+	Heals bool `json:"heals,omitempty"`
 	// Notify is called when the launch has ended.
 	Notify *notify.Spec `json:"notify,omitempty"`
 }

@@ -205,6 +205,7 @@ func healing(fleet ledger.Fleet) (json.RawMessage, error) {
 		fields["image"] = image
 	}
 	fields["count"] = json.RawMessage(fmt.Sprint(fleet.Count))
+	fields["heals"] = json.RawMessage("true") // by the time of its turn somebody may have shrunk the fleet or renewed it
 	return json.Marshal(fields)
 }
 

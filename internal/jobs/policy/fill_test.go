@@ -103,8 +103,9 @@ func TestAHealLaunchesWhatIsMissingOnTheFleetsOwnImage(t *testing.T) {
 					var s struct {
 						Image string `json:"image"`
 						Count int    `json:"count"`
+						Heals bool   `json:"heals"`
 					}
-					if err := json.Unmarshal(m.Spec, &s); err != nil || m.Kind != "Launch" || s.Image != "web@41" || s.Count != w.fleets[m.Name].Count || m.Labels["env"] != "prod" {
+					if err := json.Unmarshal(m.Spec, &s); err != nil || m.Kind != "Launch" || s.Image != "web@41" || !s.Heals || s.Count != w.fleets[m.Name].Count || m.Labels["env"] != "prod" {
 						t.Errorf("submitted %s %s %s, labels %v: %v", m.Kind, m.Name, m.Spec, m.Labels, err)
 					}
 				}
