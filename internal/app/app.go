@@ -241,6 +241,7 @@ func (a *App) kinds(files Files, now preflight.Budgets) jobs.Kinds {
 		rollout.New(rollout.Config{
 			EC2:          func(t jobs.Target) rollout.Servers { return a.EC2.For(t) },
 			TargetGroups: func(t jobs.Target) rollout.TargetGroups { return a.ELBv2.For(t) },
+			Roots:        func(t jobs.Target) rollout.Roots { return a.EC2.For(t) },
 			Ledger:       a.Ledger, Launching: launching, Callback: a.Callback,
 		}),
 		terminate.New(terminate.Config{

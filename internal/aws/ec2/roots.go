@@ -34,6 +34,16 @@ func (r *Region) RootTasks(ctx context.Context, ids ...string) ([]c.RootTask, er
 	return values(ctx, r.roots, ids)
 }
 
+// GoWith has the volume at the device deleted when the instance is terminated.
+func (r *Region) GoWith(ctx context.Context, instanceID, device string) error {
+	_, err := r.client.ModifyInstanceAttribute(ctx, &ec2.ModifyInstanceAttributeInput{
+		InstanceId: aws.String(instanceID), BlockDeviceMappings: []types.InstanceBlockDeviceMappingSpecification{{
+			DeviceName: aws.String(device), Ebs: &types.EbsInstanceBlockDeviceSpecification{DeleteOnTermination: aws.Bool(true)},
+		}},
+	})
+	return wrap(err, instanceID)
+}
+
 var taskID = regexp.MustCompile(`\breplacevol-[0-9a-f]+\b`)
 
 // fetchRootTasks asks by id, without pages: by filter a page has 50 tasks. Unknown ones are split off.

@@ -137,6 +137,8 @@ type Server struct {
 	Launched    time.Time   `json:"launched,omitzero"`
 	// TargetGroups it was attached to, so that terminate knows what to release.
 	TargetGroups []string `json:"targetGroups,omitempty"`
+	// Kept is the root volume that a rollout replaced, until the fleet is done.
+	Kept *KeptRoot `json:"kept,omitempty"`
 	// Differs says in what an imported server differs from its fleet's stored Launch spec, but for type and zone: a successor
 	// made of that spec would not be its equal.
 	Differs []string `json:"differs,omitempty"`

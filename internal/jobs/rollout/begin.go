@@ -2,6 +2,7 @@ package rollout
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
@@ -149,6 +150,10 @@ func (r *rollout) measure(servers []ledger.Server, instances map[string]cloud.In
 	p.Surge = r.spec.surge().Of(max(p.Count, 1), true)
 	p.Spare = r.spec.maxUnavailable().Of(p.Count, false)
 	p.Budget = r.spec.failures().Of(p.Count, false)
+	if p.Count > 0 && p.Spare == 0 && r.spec.Strategy == InPlace {
+		return jobs.Fatalf("plan the rollout", r.fleet(), fmt.Sprintf("maxUnavailable %s of its %d servers is none, and in place a server is out while its root volume is replaced",
+			r.spec.maxUnavailable(), p.Count), "allow at least one: maxUnavailable: 1")
+	}
 	if p.Count > 0 && p.Surge == 0 && p.Spare == 0 {
 		return jobs.Fatalf("plan the rollout", r.fleet(), "surge is 0, and maxUnavailable "+r.spec.maxUnavailable().String()+" of its servers is none",
 			"allow a surge, or more unavailable servers")

@@ -16,6 +16,31 @@ type Servers interface {
 	Start(ctx context.Context, ids ...string) error
 }
 
+// RootVolumes is EC2's replacement of root volumes in one account and region.
+type RootVolumes interface {
+	// ReplaceRoot begins to give a running instance another root. The same token gives the same task again.
+	ReplaceRoot(ctx context.Context, request cloud.RootRequest) (cloud.RootTask, error)
+	RootTasks(ctx context.Context, ids ...string) ([]cloud.RootTask, error)
+	// GoWith has the volume at the device deleted when the instance is terminated.
+	GoWith(ctx context.Context, instanceID, device string) error
+	// Images describes AMIs.
+	Images(ctx context.Context, ids ...string) ([]cloud.Image, error)
+}
+
+// Volumes are EBS volumes in one account and region.
+type Volumes interface {
+	DisksTagged(ctx context.Context, tags map[string]string) ([]cloud.Disk, error)
+	AttachDisk(ctx context.Context, id, instanceID, device string) error
+	DeleteVolume(ctx context.Context, id string) error
+	Tag(ctx context.Context, ids []string, tags map[string]string) error
+}
+
+// Roots is both.
+type Roots interface {
+	RootVolumes
+	Volumes
+}
+
 // TargetGroups is the load balancers' side.
 type TargetGroups interface {
 	Register(ctx context.Context, arn string, instanceIDs ...string) error

@@ -57,6 +57,7 @@ type progress struct {
 	Obeyed map[jobs.Verb]time.Time `json:"obeyed,omitempty"`
 
 	Replace  replacing    `json:"replace,omitzero"`
+	InPlace  rooting      `json:"inPlace,omitzero"`
 	Recorded bool         `json:"recorded,omitempty"`
 	Notify   notify.State `json:"notify,omitzero"`
 }

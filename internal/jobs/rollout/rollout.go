@@ -24,6 +24,8 @@ const KindName = "Rollout"
 type Config struct {
 	EC2          func(jobs.Target) Servers
 	TargetGroups func(jobs.Target) TargetGroups
+	// Roots, if not nil, replace root volumes; without them rollouts in place are refused.
+	Roots func(jobs.Target) Roots
 	// Alarms, if not nil, tell of CloudWatch alarms; without them a rollout with alarm gates is refused.
 	Alarms func(jobs.Target) Alarms
 	Ledger Ledger
@@ -120,7 +122,10 @@ func (r *rollout) tidy(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) 
 	if !r.progress.Owned {
 		return jobs.Done(), nil
 	}
-	return r.strategy().abandon(ctx, turn)
+	if move, err := r.strategy().abandon(ctx, turn); err != nil || !move.IsDone() {
+		return move, err
+	}
+	return r.strategy().finish(ctx, turn)
 }
 
 // release gives the fleet up, or the place in the line.

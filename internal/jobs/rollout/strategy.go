@@ -48,5 +48,8 @@ type image struct {
 
 // strategy gives the one that the fleet is rolled by.
 func (r *rollout) strategy() strategy {
+	if r.spec.Strategy == InPlace {
+		return &inPlace{&replace{r, &r.progress.Replace}, &r.progress.InPlace}
+	}
 	return &replace{r, &r.progress.Replace}
 }
