@@ -106,7 +106,7 @@ Exit codes: 0 done, 1 failed, 2 wrong command line, 3 a spec is not valid, 4 the
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &exit{ExitUsage, err} })
 	root.PersistentFlags().StringVarP(&c.output, "output", "o", "table", "table, json or yaml")
-	root.AddCommand(c.submit(), c.validate(), c.plan(), c.schema(), c.job(), c.logs(), c.wait(), c.cancel(), c.retry(),
+	root.AddCommand(c.submit(), c.validate(), c.plan(), c.schema(), c.job(), c.logs(), c.wait(), c.cancel(), c.retry(), c.rollout(),
 		c.image(), c.fleet(), c.imports(), c.apply(), c.remove(), c.policies(), c.dead(), c.orphans(), c.budget(), c.doctor(), c.setup(), c.ping(), c.version())
 	c.equip(root)
 	for _, sub := range root.Commands() {

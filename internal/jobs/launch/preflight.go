@@ -25,6 +25,7 @@ func (l *launch) preflight(ctx context.Context, turn *jobs.Turn) (jobs.Move, err
 	if known && fleet.Target != l.job.Target {
 		return jobs.Fail("the fleet %s is in %s, this launch is for %s; choose another name", l.fleet(), place(fleet.Target), place(l.job.Target)), nil
 	}
+	l.follow(fleet)
 	look := &survey{pages: usagePages}
 	if look.need, err = l.lacking(ctx, known); err != nil {
 		return jobs.Move{}, err
@@ -51,6 +52,15 @@ func (l *launch) preflight(ctx context.Context, turn *jobs.Turn) (jobs.Move, err
 	}
 	turn.Note("servers will be stamped from %s (%s)", l.progress.Image.Ref, l.progress.Image.AMI)
 	return jobs.Done(), nil
+}
+
+// follow keeps a fleet that was rolled on its own image: a spec that names no version means that one, whatever is current,
+// so that what is added to a fleet that was held back, or rolled back, is like the rest of it.
+func (l *launch) follow(fleet ledger.Fleet) {
+	name, _, versioned := strings.Cut(fleet.Image, "@")
+	if fleet.Rollout != "" && versioned && l.spec.Image == name {
+		l.spec.Image = fleet.Image
+	}
 }
 
 // lacking is about how many servers the fleet lacks: what the ledger names may have died since.
