@@ -106,12 +106,13 @@ type end struct {
 	current  map[string]int
 	fleets   map[string]ledger.Fleet
 	servers  map[string][]ledger.Server
+	seconds  map[string][]ledger.Server
 	open     []string
 }
 
 func (s *schedule) survey(ctx context.Context, ended map[string]*jobs.Job) (*end, error) {
 	e := &end{schedule: s, ended: ended, there: s.standing(), versions: map[string][]ledger.Version{}, current: map[string]int{},
-		fleets: map[string]ledger.Fleet{}, servers: map[string][]ledger.Server{}}
+		fleets: map[string]ledger.Fleet{}, servers: map[string][]ledger.Server{}, seconds: map[string][]ledger.Server{}}
 	book := s.rig.User.Ledger
 	images, err := book.ListImages(ctx)
 	if err != nil {
@@ -130,6 +131,9 @@ func (s *schedule) survey(ctx context.Context, ended map[string]*jobs.Job) (*end
 	for _, fleet := range fleets {
 		e.fleets[fleet.Name] = fleet
 		if e.servers[fleet.Name], err = book.Servers(ctx, fleet.Name); err != nil {
+			return nil, err
+		}
+		if e.seconds[fleet.Name], err = book.Seconds(ctx, fleet.Name); err != nil {
 			return nil, err
 		}
 	}
@@ -166,13 +170,17 @@ func (e *end) judge(foreign map[string]string) {
 	for _, w := range e.plan.wishes {
 		e.judgeEnd(w, e.ended[w.id])
 	}
+	e.judgeWheel()
 	for name := range e.versions {
+		if name == wheelName {
+			continue // nobody baked it
+		}
 		e.judgeImage(name, explained)
 	}
 	for name := range e.fleets {
 		e.judgeFleet(name, explained)
 	}
-	for _, name := range []string{"front", "back"} {
+	for _, name := range []string{"front", "back", wheelName} {
 		e.judgeCount(name)
 	}
 	for _, i := range e.rig.EC2().Inspect().Instances { // a server's volumes are its own

@@ -16,6 +16,7 @@ type plan struct {
 	capacity []ec2.CapacityRule
 	backlog  int // pings that stand in the queue before anybody works
 	troubles []trouble
+	wheel    *wheel // a rollout; nil: none
 }
 
 // wish is one job of the user's.
@@ -79,6 +80,7 @@ func drawPlan(d dice) *plan {
 	if r.chance(0.03) {
 		p.backlog = 100 + r.IntN(200)
 	}
+	p.drawWheel(d)
 	p.draw(r)
 	return p
 }

@@ -29,6 +29,9 @@ type Result struct {
 	Faults int
 	// Jobs is how many the user submitted.
 	Jobs int
+	// Rollouts is how many rollouts were measured, and Floor the least share of a fleet that served meanwhile, less the promised.
+	Rollouts int
+	Floor    float64
 	// Violations are the promises that were broken; empty: none.
 	Violations []string
 	// Story is the schedule in a few lines: what the user did and what befell whom, in order.
@@ -91,6 +94,8 @@ type schedule struct {
 	claimer map[string]string
 	turns   map[string]int // when a job last came to own its fleet
 	taken   int
+	slots   map[string]*slots
+	rolls   bool // the wheel's rollout owns its fleet
 	deaths  int
 	freezes int
 	foreign map[string]bool

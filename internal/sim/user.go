@@ -22,7 +22,7 @@ func (s *schedule) user(ctx context.Context) error {
 		}
 	}
 	var hands sync.WaitGroup
-	failed := make(chan error, len(s.plan.wishes))
+	failed := make(chan error, len(s.plan.wishes)+1)
 	for _, w := range s.plan.wishes {
 		hands.Go(func() {
 			if err := s.ask(ctx, w); err != nil {
@@ -30,8 +30,19 @@ func (s *schedule) user(ctx context.Context) error {
 			}
 		})
 	}
+	if w := s.plan.wheel; w != nil {
+		hands.Go(func() {
+			time.Sleep(max(w.launch.at-s.now(), 0) + time.Second)
+			if err := s.drive(ctx, w); err != nil {
+				failed <- fmt.Errorf("the rollout of %s: %w", wheelName, err)
+			}
+		})
+	}
 	hands.Wait()
 	close(failed)
+	if w := s.plan.wheel; w != nil && w.roll.id != "" {
+		s.plan.wishes = append(s.plan.wishes, w.roll)
+	}
 	var err error
 	for e := range failed {
 		err = errors.Join(err, e)
@@ -119,6 +130,11 @@ func (s *schedule) settle(ctx context.Context) (map[string]string, error) {
 		_, err := own.Launch(ctx, cloud.LaunchRequest{Token: fmt.Sprintf("foreign-%d", i), ImageID: s.arm64(), Type: "t4g.small", Min: 1, Max: 1, InstanceTags: tags, VolumeTags: tags})
 		if err != nil {
 			return nil, err
+		}
+	}
+	if w := s.plan.wheel; w != nil {
+		if err := w.stamp(ctx, s.rig, s.arm64()); err != nil {
+			return nil, fmt.Errorf("the wheel's image: %w", err)
 		}
 	}
 	time.Sleep(time.Minute)

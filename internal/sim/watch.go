@@ -27,6 +27,7 @@ func (s *schedule) watch() {
 			s.watchJob(c)
 		case strings.HasSuffix(c.Table, "-ledger"):
 			s.watchLedger(c.Old, c.New)
+			s.watchSlots(c)
 		}
 	})
 }
@@ -79,9 +80,16 @@ func (s *schedule) claimed(id, by string) {
 }
 
 // takes notes that it is the job's turn with its fleet.
-func (s *schedule) takes(job string) {
+func (s *schedule) takes(fleet ledger.Fleet) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	job := fleet.Owner
+	if fleet.Name == wheelName {
+		s.rolls = strings.HasPrefix(job, "rollout-")
+	}
+	if job == "" {
+		return
+	}
 	s.taken++
 	s.turns[job] = s.taken
 }
@@ -96,14 +104,9 @@ func (s *schedule) watchLedger(old, new dynamodb.Item) {
 	key, sort := text(new, "pk"), text(new, "sk")
 	switch {
 	case new == nil:
-	case strings.HasPrefix(key, "fleet#") && strings.HasPrefix(sort, "s#"):
-		was, is := document[ledger.Server](old), document[ledger.Server](new)
-		if was.InstanceID != "" && was.InstanceID != is.InstanceID && s.lives(was.InstanceID) {
-			s.violate("ordinal %d of %s went from %s, which lives, to %q", is.Ordinal, is.Fleet, was.InstanceID, is.InstanceID)
-		}
 	case strings.HasPrefix(key, "fleet#") && sort == "#":
-		if was, is := document[ledger.Fleet](old), document[ledger.Fleet](new); is.Owner != was.Owner && is.Owner != "" {
-			s.takes(is.Owner)
+		if was, is := document[ledger.Fleet](old), document[ledger.Fleet](new); is.Owner != was.Owner {
+			s.takes(is)
 		}
 	case strings.HasPrefix(key, "image#") && sort == "#":
 		was, is := document[ledger.Image](old), document[ledger.Image](new)
@@ -155,6 +158,9 @@ func (s *schedule) inspect(r *api.Request, call string) {
 				s.violate("%s of %s, which is not ours", call, id)
 			}
 		}
+	}
+	if r.Service == "ec2" {
+		s.watchEnding(r.Action, things.FindAllString(string(r.Body), -1), call)
 	}
 	if r.Service == "dynamodb" && (bytes.Contains(r.Body, []byte(`-ledger"`)) || bytes.Contains(r.Body, []byte(`-ledger\"`))) {
 		s.inspectWrite(r, call)

@@ -1,0 +1,169 @@
+package sim
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/stampmill/stampmill/internal/jobs"
+	"github.com/stampmill/stampmill/internal/jobs/ledger"
+	"github.com/stampmill/stampmill/internal/jobs/rollout"
+	"github.com/stampmill/stampmill/internal/rig"
+)
+
+// wheel is a fleet that is rolled from wheel@1 to wheel@2 of an image that stands in the ledger from the beginning, and what
+// the user does about it.
+type wheel struct {
+	launch, roll *wish
+	count        int
+	surge, spare int
+	first        int // how many servers its first wave has
+	orders       []wheelOrder
+}
+
+type wheelOrder struct {
+	after time.Duration // since the rollout was submitted
+	verb  jobs.Verb
+}
+
+const wheelName = "wheel"
+
+// drawWheel draws a rollout for some of the schedules. Its own dice leave the other jobs of a seed as they are.
+func (p *plan) drawWheel(d dice) {
+	r := d.at("wheel")
+	if !r.chance(0.4) {
+		return
+	}
+	w := &wheel{count: 2 + r.IntN(6), surge: 1 + r.IntN(3), first: 1 + r.IntN(2)}
+	how := fmt.Sprintf("surge: %d", w.surge)
+	if r.chance(0.3) {
+		w.surge, w.spare = 0, 1+r.IntN(2)
+		how = fmt.Sprintf("surge: 0, maxUnavailable: %d", w.spare)
+	}
+	health := pick(r, "", "  healthy: {statusChecks: true}\n", "  healthy: {run: test -s /etc/hostname, within: 20m}\n")
+	w.launch = &wish{kind: "Launch", name: wheelName, fleet: wheelName, count: w.count, key: "wheel-launch", mayFail: true}
+	w.launch.text = fmt.Sprintf("kind: Launch\nname: %s\nspec:\n  image: wheel@1\n  count: %d\n  pools:\n    - {types: [m7g.large]}\n    - {types: [m6g.large]}\n"+
+		"    - {types: [c7g.large]}\n  server: {instanceProfile: builder}\n  hostname: wheel-{ordinal:04}\n%s", wheelName, w.count, health)
+	w.roll = &wish{kind: "Rollout", name: wheelName, key: "wheel-roll", mayFail: true}
+	gate := ""
+	switch {
+	case r.chance(0.3):
+		gate, w.roll.mustFail = ", gate: [{run: test -e /opt/never, within: 2m}]", true
+	case r.chance(0.4):
+		gate = ", gate: [{health: true}, {approve: true}]"
+	}
+	w.roll.text = fmt.Sprintf("kind: Rollout\nname: %s\nspec: {fleet: %s, image: wheel, %s, waves: [%d]%s, soak: %s, failures: %d, onFailure: %s}\n", wheelName,
+		wheelName, how, w.first, gate, pick(r, "0s", "1m"), r.IntN(2), pick(r, rollout.Rollback, rollout.Hold))
+	for r.chance(0.4) && len(w.orders) < 4 {
+		w.orders = append(w.orders, wheelOrder{r.between(10*time.Second, 6*time.Minute), pick(r, jobs.Pause, jobs.Resume, jobs.Approve, jobs.Revert)})
+	}
+	if r.chance(0.2) {
+		w.roll.cancels = []time.Duration{r.between(10*time.Second, 6*time.Minute)}
+	}
+	p.wheel = w
+	p.wishes = append(p.wishes, w.launch)
+}
+
+// stamp puts the image with its two versions into the ledger, as a bake would have.
+func (w *wheel) stamp(ctx context.Context, r *rig.Rig, ami string) error {
+	put := func(pk, sk string, thing any, attributes map[string]types.AttributeValue) error {
+		b, err := json.Marshal(thing)
+		if err != nil {
+			return err
+		}
+		item := map[string]types.AttributeValue{"pk": &types.AttributeValueMemberS{Value: pk}, "sk": &types.AttributeValueMemberS{Value: sk},
+			"rev": &types.AttributeValueMemberN{Value: "1"}}
+		if thing != nil {
+			item["b"] = &types.AttributeValueMemberB{Value: b}
+		}
+		for name, value := range attributes {
+			item[name] = value
+		}
+		_, err = r.User.DynamoDB().PutItem(ctx, &dynamodb.PutItemInput{TableName: aws.String(r.User.Common.Prefix + "-ledger"), Item: item})
+		return err
+	}
+	all := []error{put("images", wheelName, nil, nil),
+		put("image#"+wheelName, "#", ledger.Image{Name: wheelName, Current: 2, Next: 3}, map[string]types.AttributeValue{"current": &types.AttributeValueMemberN{Value: "2"}})}
+	for number := 1; number <= 2; number++ {
+		v := ledger.Version{Image: wheelName, Number: number, State: ledger.Available, Incarnation: "wheel", Run: 1, Job: "bake-wheel-aaaaaaaaaaaaaaaa",
+			Regions: map[string]ledger.RegionalCopy{rig.Region: {AMI: ami}}, Committed: time.Now()}
+		all = append(all, put("image#"+wheelName, fmt.Sprintf("v#%010d", number), v, map[string]types.AttributeValue{
+			"inc": &types.AttributeValueMemberS{Value: v.Incarnation}, "run": &types.AttributeValueMemberN{Value: "1"},
+			"state": &types.AttributeValueMemberS{Value: string(v.State)}}))
+	}
+	return errors.Join(all...)
+}
+
+// drive rolls the fleet once it is launched, gives the orders that were drawn, and sees the rollout to its end: somebody
+// decides in the end what it waits for.
+func (s *schedule) drive(ctx context.Context, w *wheel) error {
+	for w.launch.id == "" {
+		time.Sleep(time.Second) // its submission is retried while the weather is bad
+	}
+	ended, err := s.rig.Wait(ctx, patience, w.launch.id)
+	if err != nil {
+		return fmt.Errorf("the fleet's launch: %w", err)
+	}
+	if ended[w.launch.id].State != jobs.Succeeded {
+		return nil
+	}
+	if err := s.submit(ctx, w.roll); err != nil {
+		return err
+	}
+	begun := time.Now()
+	for _, cancel := range w.roll.cancels {
+		time.AfterFunc(cancel, func() { s.cancelRoll(ctx, w) })
+	}
+	for _, o := range w.orders {
+		time.Sleep(time.Until(begun.Add(o.after)))
+		if err := s.order(ctx, w, o.verb, ""); err != nil {
+			return err
+		}
+	}
+	for n := 0; ; n++ {
+		time.Sleep(2 * time.Minute)
+		row, err := s.rig.User.Store.Load(ctx, w.roll.id)
+		if err != nil || row != nil && row.Job != nil && row.Job.Finished() {
+			return err
+		}
+		if n > 300 {
+			return nil // finish tells that it is lost
+		}
+		if row == nil || row.Job == nil {
+			continue
+		}
+		status, err := rollout.StatusOf(row.Job)
+		switch {
+		case err != nil:
+			return err
+		case status.Held != "" && (w.roll.mustFail || n > 20):
+			err = s.order(ctx, w, jobs.Revert, "")
+		case status.Held != "", status.Paused:
+			err = s.order(ctx, w, jobs.Resume, "")
+		case status.Stage == "approve":
+			err = s.order(ctx, w, jobs.Approve, status.Wave)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (s *schedule) order(ctx context.Context, w *wheel, verb jobs.Verb, value string) error {
+	s.tell("the user orders %s of %s %s", verb, w.roll.id, value)
+	m := &jobs.Message{Type: jobs.Ordering, Job: w.roll.id, Run: 1, Verb: verb, Value: value, At: time.Now().UTC()}
+	return s.rig.User.Queue.Send(ctx, jobs.LaneHigh, m, 0)
+}
+
+func (s *schedule) cancelRoll(ctx context.Context, w *wheel) {
+	s.tell("the user cancels %s", w.roll.id)
+	if err := s.rig.Cancel(ctx, w.roll.id, 1); err != nil {
+		s.violate("the rollout cannot be cancelled: %v", err)
+	}
+}
