@@ -7,7 +7,7 @@ func all() []mutant {
 	return slices.Concat(protocolMutants(), deliveryMutants(), workerMutants(), familyMutants(), storeMutants(), ledgerMutants(),
 		identityMutants(), bakeMutants(), imageMutants(), launchMutants(), terminateMutants(), errorMutants(), adapterMutants(),
 		upkeepMutants(), guestMutants(), budgetMutants(), eventMutants(), capacityMutants(), lookMutants(),
-		learningMutants(), policyMutants())
+		learningMutants(), policyMutants(), rolloutMutants())
 }
 
 // in is tests of one package.

@@ -18,10 +18,11 @@ const (
 	retryLetter
 	wakeLetter
 	nudgeLetter
+	orderLetter
 )
 
 var letterTypes = map[byte]jobs.MessageType{submitLetter: jobs.Submit, cancelLetter: jobs.Cancel, retryLetter: jobs.Reopen,
-	wakeLetter: jobs.Wake, nudgeLetter: jobs.Nudge}
+	wakeLetter: jobs.Wake, nudgeLetter: jobs.Nudge, orderLetter: jobs.Ordering}
 
 func (l letter) seqless() bool { return l.kind != submitLetter && l.kind != wakeLetter }
 
@@ -60,12 +61,13 @@ type protocol struct {
 	finished         bool
 	leased           bool
 	cancel           uint8
+	ordered          uint8 // the run that an order is kept for
 	due              bool
 	woken            bool // the parent
 	queue            [queueLength]letter
 	workers          [2]hand
 	// What may still happen.
-	faults, cancels, retries, nudges, waits uint8
+	faults, cancels, retries, nudges, orders, waits uint8
 }
 
 func (s *protocol) add(l letter) {

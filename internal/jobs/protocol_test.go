@@ -82,7 +82,8 @@ func (e *explorer) commands(s protocol) {
 	for _, c := range []struct {
 		left *uint8
 		l    letter
-	}{{&s.cancels, letter{cancelLetter, run, 0}}, {&s.retries, letter{retryLetter, run, 0}}, {&s.nudges, letter{nudgeLetter, 0, 0}}} {
+	}{{&s.cancels, letter{cancelLetter, run, 0}}, {&s.retries, letter{retryLetter, run, 0}}, {&s.nudges, letter{nudgeLetter, 0, 0}},
+		{&s.orders, letter{orderLetter, run, 0}}} {
 		if *c.left > 0 {
 			next := s
 			*c.left--
@@ -131,6 +132,9 @@ func (e *explorer) row(s *protocol) *jobs.Row {
 	if s.finished {
 		job.State = jobs.Failed
 	}
+	if s.ordered == s.run {
+		job.Orders = map[jobs.Verb]jobs.Order{jobs.Pause: {At: e.now}}
+	}
 	if s.leased {
 		job.Lease = e.now.Add(time.Minute)
 	}
@@ -147,11 +151,16 @@ func (e *explorer) receives(s protocol, w int) {
 			continue
 		}
 		next := s
-		m := &jobs.Message{Type: letterTypes[l.kind], Run: int(l.run), Seq: int64(l.seq)}
+		m := &jobs.Message{Type: letterTypes[l.kind], Run: int(l.run), Seq: int64(l.seq), Verb: jobs.Pause, At: e.now}
 		verdict := jobs.Decide(e.row(&next), m, "d", e.now)
 		if verdict == jobs.VerdictFlag {
 			next.cancel = next.run
 			e.reach(next, true) // it may die here
+			verdict = jobs.Decide(e.row(&next), m, "d", e.now)
+		}
+		if verdict == jobs.VerdictOrder {
+			next.ordered = next.run
+			e.reach(next, true) // here, too
 			verdict = jobs.Decide(e.row(&next), m, "d", e.now)
 		}
 		switch verdict {
@@ -337,7 +346,9 @@ func TestNoOrderOfFaultsLosesAJobOrLetsTwoDeliveriesWork(t *testing.T) {
 		"cancel and event": {false, protocol{faults: 2, cancels: 1, nudges: 1, waits: 2}},
 		"retry and event":  {false, protocol{faults: 2, retries: 1, nudges: 1, waits: 2}},
 		"retries":          {false, protocol{faults: 1, cancels: 1, retries: 2, waits: 1}},
+		"cancel and order": {false, protocol{faults: 1, cancels: 1, orders: 1, waits: 2}},
 		"child":            {true, protocol{faults: 3, nudges: 1, waits: 2}},
+		"child, order":     {true, protocol{faults: 2, orders: 1, waits: 2}},
 		"child, commands":  {true, protocol{faults: 1, cancels: 1, retries: 1, nudges: 1, waits: 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
