@@ -242,6 +242,9 @@ func (a *App) kinds(files Files, now preflight.Budgets) jobs.Kinds {
 			EC2:          func(t jobs.Target) rollout.Servers { return a.EC2.For(t) },
 			TargetGroups: func(t jobs.Target) rollout.TargetGroups { return a.ELBv2.For(t) },
 			Roots:        func(t jobs.Target) rollout.Roots { return a.EC2.For(t) },
+			Alarms:       func(t jobs.Target) rollout.Alarms { return a.Alarms.For(t) },
+			Groups:       func(t jobs.Target) rollout.Groups { return a.Groups.For(t) },
+			Templates:    func(t jobs.Target) rollout.Templates { return a.EC2.For(t) },
 			Ledger:       a.Ledger, Launching: launching, Callback: a.Callback,
 		}),
 		terminate.New(terminate.Config{

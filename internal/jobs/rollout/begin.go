@@ -21,7 +21,10 @@ func (r *rollout) own(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
 	if !known {
 		return jobs.Fail("there is no fleet %s; see `stampmill fleet list`", r.fleet()), nil
 	}
-	r.progress.Target = fleet.Target
+	r.progress.Target, r.progress.Group = fleet.Target, fleet.Group
+	if strategy := r.spec.Strategy; fleet.Group != "" && strategy != "" && strategy != Refresh {
+		return jobs.Fail("the fleet %s is the Auto Scaling group %s, which would replace what %s takes out; leave strategy out", r.fleet(), fleet.Group, strategy), nil
+	}
 	fleet, owned, err := r.Ledger.Own(ctx, turn.Guard(), fleet, turn.Job.ID)
 	if err != nil {
 		return jobs.Move{}, err
@@ -154,7 +157,7 @@ func (r *rollout) measure(servers []ledger.Server, instances map[string]cloud.In
 		return jobs.Fatalf("plan the rollout", r.fleet(), fmt.Sprintf("maxUnavailable %s of its %d servers is none, and in place a server is out while its root volume is replaced",
 			r.spec.maxUnavailable(), p.Count), "allow at least one: maxUnavailable: 1")
 	}
-	if p.Count > 0 && p.Surge == 0 && p.Spare == 0 {
+	if p.Count > 0 && p.Surge == 0 && p.Spare == 0 && p.Group == "" { // a group then launches one ahead
 		return jobs.Fatalf("plan the rollout", r.fleet(), "surge is 0, and maxUnavailable "+r.spec.maxUnavailable().String()+" of its servers is none",
 			"allow a surge, or more unavailable servers")
 	}

@@ -66,6 +66,7 @@ type Fleets interface {
 type Holders interface {
 	Servers(ctx context.Context, fleet string) ([]ledger.Server, error)
 	PutServers(ctx context.Context, g jobs.Guard, servers []ledger.Server) error
+	DeleteServers(ctx context.Context, g jobs.Guard, fleet string, ordinals []int) error
 	Seconds(ctx context.Context, fleet string) ([]ledger.Server, error)
 	DeleteSeconds(ctx context.Context, g jobs.Guard, fleet string, ordinals []int) error
 	Swap(ctx context.Context, g jobs.Guard, swaps []ledger.Swap) error

@@ -14,6 +14,8 @@ type progress struct {
 	Run    int         `json:"run"`
 	Target jobs.Target `json:"target,omitzero"` // the fleet's
 	Owned  bool        `json:"owned,omitempty"`
+	// Group is the Auto Scaling group that the fleet is, if it is one.
+	Group string `json:"group,omitempty"`
 	// Image is what the fleet is to run, Former what it ran.
 	Image  image  `json:"image,omitzero"`
 	Former string `json:"former,omitempty"`
@@ -58,6 +60,7 @@ type progress struct {
 
 	Replace  replacing    `json:"replace,omitzero"`
 	InPlace  rooting      `json:"inPlace,omitzero"`
+	Refresh  refreshing   `json:"refresh,omitzero"`
 	Recorded bool         `json:"recorded,omitempty"`
 	Notify   notify.State `json:"notify,omitzero"`
 }

@@ -28,7 +28,10 @@ type Config struct {
 	Roots func(jobs.Target) Roots
 	// Alarms, if not nil, tell of CloudWatch alarms; without them a rollout with alarm gates is refused.
 	Alarms func(jobs.Target) Alarms
-	Ledger Ledger
+	// Groups and Templates, if not nil, are what fleets that are Auto Scaling groups need.
+	Groups    func(jobs.Target) Groups
+	Templates func(jobs.Target) Templates
+	Ledger    Ledger
 	// Launching has successors launched and servers tried.
 	Launching launch.Config
 	Callback  notify.Callback

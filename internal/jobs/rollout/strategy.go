@@ -51,5 +51,8 @@ func (r *rollout) strategy() strategy {
 	if r.spec.Strategy == InPlace {
 		return &inPlace{&replace{r, &r.progress.Replace}, &r.progress.InPlace}
 	}
+	if r.spec.Strategy == Refresh || r.spec.Strategy == "" && r.progress.Group != "" {
+		return &refresh{r, &r.progress.Refresh}
+	}
 	return &replace{r, &r.progress.Replace}
 }
