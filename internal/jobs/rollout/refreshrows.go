@@ -40,10 +40,22 @@ func (r *refresh) enlist(ctx context.Context, turn *jobs.Turn, g cloud.Group, lo
 		return err
 	}
 	rows := map[int]ledger.Server{}
+	for ordinal := range r.progress.unskipped().Plus(r.progress.Skipped).All() {
+		rows[ordinal] = ledger.Server{Ordinal: ordinal} // also those whose row went before the next one came
+	}
 	for _, server := range servers {
 		rows[server.Ordinal] = server
 	}
 	changed := assign(rows, r.rows(turn, g, r.names(lot.Image), len(rows) == 0), lot)
+	var taken []int // the ledger lets nobody take an ordinal that is held
+	for _, row := range changed {
+		if was := rows[row.Ordinal].InstanceID; was != "" && was != row.InstanceID {
+			taken = append(taken, row.Ordinal)
+		}
+	}
+	if err := r.unlist(ctx, turn, ordinals.Of(taken...)); err != nil {
+		return err
+	}
 	for chunk := range slices.Chunk(changed, rowsPerWrite) {
 		if err := r.Ledger.PutServers(ctx, turn.Guard(), chunk); err != nil {
 			return err
