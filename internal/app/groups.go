@@ -2,9 +2,13 @@ package app
 
 import (
 	"context"
+	"strings"
+	"time"
 
 	"github.com/stampmill/stampmill/internal/aws/autoscaling"
+	"github.com/stampmill/stampmill/internal/jobs"
 	"github.com/stampmill/stampmill/internal/jobs/adopt"
+	"github.com/stampmill/stampmill/internal/jobs/drift"
 )
 
 // groups are Auto Scaling groups as an import needs to know them.
@@ -26,4 +30,32 @@ func (g groups) GroupNamed(ctx context.Context, name string) (adopt.Group, bool,
 		}
 	}
 	return shown, true, nil
+}
+
+// GroupStands gives the group with the template version of each instance. A group on $Latest or $Default names no number: there
+// only the images are compared.
+func (g groups) GroupStands(ctx context.Context, name string) (drift.Group, bool, error) {
+	found, known, err := g.Group(ctx, name)
+	if err != nil || !known {
+		return drift.Group{}, false, err
+	}
+	stands := drift.Group{Desired: found.Desired, Instances: map[string]string{}}
+	if found.Template.ID != "" && !strings.HasPrefix(found.Template.Version, "$") {
+		stands.Template = found.Template.ID + " " + found.Template.Version
+	}
+	for _, m := range found.Members {
+		if m.Stays() {
+			stands.Instances[m.InstanceID] = m.Template.ID + " " + m.Template.Version
+		}
+	}
+	return stands, true, nil
+}
+
+// Drift looks at fleets, or at all of them.
+func (a *App) Drift(ctx context.Context, userData bool, fleets ...string) (drift.Report, error) {
+	return drift.Look(ctx, drift.Config{
+		EC2:    func(t jobs.Target) drift.EC2 { return a.EC2.For(t) },
+		Groups: func(t jobs.Target) drift.Groups { return groups{a.Groups.For(t)} },
+		Ledger: a.Ledger, Installation: a.Common.Installation, Region: a.Clients.Region(), Now: time.Now, UserData: userData, Fleets: fleets,
+	})
 }

@@ -1,7 +1,7 @@
 // Package cli is the command line `stampmill`. Commands read and write through IO only, so that a test can run them.
 //
 // Exit codes: 0 done, 1 it failed, 2 the command line was wrong, 3 a spec or a message is not valid, 4 a job that was
-// waited for failed, 5 it was cancelled, 6 the wait timed out, 7 there is no such thing.
+// waited for failed, 5 it was cancelled, 6 the wait timed out, 7 there is no such thing, 8 drift was found.
 package cli
 
 import (
@@ -90,7 +90,7 @@ AWS's settings are the SDK's: AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL, …; ou
   STAMPMILL_BUCKET  bucket for output and large files (default PREFIX-ACCOUNT-REGION)
 
 Exit codes: 0 done, 1 failed, 2 wrong command line, 3 a spec is not valid, 4 the job failed, 5 it was cancelled,
-6 the wait timed out, 7 no such thing.`,
+6 the wait timed out, 7 no such thing, 8 drift was found.`,
 		SilenceErrors: true, SilenceUsage: true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			switch c.output {
@@ -107,7 +107,7 @@ Exit codes: 0 done, 1 failed, 2 wrong command line, 3 a spec is not valid, 4 the
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &exit{ExitUsage, err} })
 	root.PersistentFlags().StringVarP(&c.output, "output", "o", "table", "table, json or yaml")
 	root.AddCommand(c.submit(), c.validate(), c.plan(), c.schema(), c.job(), c.logs(), c.wait(), c.cancel(), c.retry(), c.rollout(),
-		c.image(), c.fleet(), c.imports(), c.apply(), c.remove(), c.policies(), c.dead(), c.orphans(), c.budget(), c.doctor(), c.setup(), c.ping(), c.version())
+		c.image(), c.fleet(), c.imports(), c.drift(), c.apply(), c.remove(), c.policies(), c.dead(), c.orphans(), c.budget(), c.doctor(), c.setup(), c.ping(), c.version())
 	c.equip(root)
 	for _, sub := range root.Commands() {
 		usageErrors(sub)

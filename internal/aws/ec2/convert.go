@@ -64,6 +64,7 @@ func instance(i types.Instance) c.Instance {
 	out.Monitoring = i.Monitoring != nil && i.Monitoring.State == types.MonitoringStateEnabled
 	for _, group := range i.SecurityGroups {
 		out.SecurityGroupIDs = append(out.SecurityGroupIDs, aws.ToString(group.GroupId))
+		out.SecurityGroupNames = append(out.SecurityGroupNames, aws.ToString(group.GroupName))
 	}
 	return out
 }

@@ -80,6 +80,8 @@ type Fleets interface {
 // Holders is the ledger of a fleet's servers.
 type Holders interface {
 	Servers(ctx context.Context, fleet string) ([]ledger.Server, error)
+	// Seconds are the servers in the ordinals' second slots, while a rollout works.
+	Seconds(ctx context.Context, fleet string) ([]ledger.Server, error)
 	PutServers(ctx context.Context, g jobs.Guard, servers []ledger.Server) error
 	DeleteServers(ctx context.Context, g jobs.Guard, fleet string, ordinals []int) error
 }

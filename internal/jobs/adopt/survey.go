@@ -121,7 +121,11 @@ func (a *adoption) lookOwners(ctx context.Context, s *survey) error {
 		if err != nil {
 			return err
 		}
-		for _, server := range servers {
+		seconds, err := a.Ledger.Seconds(ctx, fleet.Name)
+		if err != nil {
+			return err
+		}
+		for _, server := range slices.Concat(servers, seconds) {
 			if server.Incarnation != a.job.Incarnation {
 				holder[server.InstanceID] = fmt.Sprintf("ordinal %d of the fleet %s", server.Ordinal, fleet.Name)
 			}

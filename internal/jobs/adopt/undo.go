@@ -22,9 +22,12 @@ func (a *adoption) givenBack(ctx context.Context) (fleet ledger.Fleet, servers [
 	case fleet.Imported == "":
 		return fleet, nil, fmt.Sprintf("the fleet %s was not imported: a Launch made it, a Terminate ends it", a.job.Name), nil
 	}
-	servers, err = a.Ledger.Servers(ctx, a.job.Name)
+	if servers, err = a.Ledger.Servers(ctx, a.job.Name); err != nil {
+		return fleet, nil, "", err
+	}
+	seconds, err := a.Ledger.Seconds(ctx, a.job.Name)
 	var made []int
-	for _, server := range servers {
+	for _, server := range slices.Concat(servers, seconds) {
 		if server.Incarnation != fleet.Imported {
 			made = append(made, server.Ordinal)
 		}

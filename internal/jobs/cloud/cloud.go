@@ -22,6 +22,7 @@ type Instance struct {
 	Architecture, Platform   string            // x86_64 or arm64; linux or windows
 	InstanceProfile, KeyName string
 	SecurityGroupIDs         []string
+	SecurityGroupNames       []string // in the order of the ids
 	// MetadataTokens is required or optional; MetadataHops is the metadata service's hop limit.
 	MetadataTokens string
 	MetadataHops   int

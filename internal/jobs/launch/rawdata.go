@@ -52,3 +52,6 @@ func (s *Spec) checkUserData(p *spec.Problems) {
 		p.Add("hostname, settings and bootstrap make the user data themselves", "keep one of the two ways")
 	}
 }
+
+// UserDataBytes is the user data that a spec gives as it stands; nothing where it gives none.
+func (s Server) UserDataBytes() ([]byte, error) { return s.userData() }

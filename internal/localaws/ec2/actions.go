@@ -58,6 +58,7 @@ func init() {
 		"DescribeInstances":             on(describes, (*Service).describeInstances),
 		"DescribeInstanceStatus":        on(describes, (*Service).describeInstanceStatus),
 		"DescribeInstanceAttribute":     on(describes, (*Service).describeInstanceAttribute),
+		"DescribeInstanceImageMetadata": on(describes, (*Service).describeImageMetadata),
 		"ModifyInstanceAttribute":       on(mutates, (*Service).modifyInstanceAttribute),
 		"ModifyInstanceMetadataOptions": on(mutates, (*Service).modifyInstanceMetadataOptions),
 		"StartInstances":                on(mutates, (*Service).startInstances),

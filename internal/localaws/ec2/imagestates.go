@@ -71,9 +71,7 @@ func (s *Service) deregisterImage(c *call, in *deregisterInput) (any, error) {
 		return nil, api.Errorf("OperationNotPermitted", "The image '%s' is protected from deregistration: %s", image.ID, image.protection(c.now))
 	}
 	c.shared.images.remove(image)
-	s.tables.gone.Put(image.ID, &goneRecord{
-		Account: c.Account, Region: c.Region, Name: image.Name, Until: c.now.Add(s.env.Scale(s.options.NameReserved)),
-	})
+	s.tables.gone.Put(image.ID, keepOf(image, c.now.Add(s.env.Scale(s.options.NameReserved))))
 	image.State = "deregistered"
 	s.imageChanged(image)
 	answer := deregisterXML{Return: true}

@@ -297,5 +297,6 @@ type tokenRecord struct {
 // goneRecord remembers a deregistered AMI: its id is unavailable rather than unknown, and its name stays taken a while.
 type goneRecord struct {
 	Account, Region, Name string
+	Created               time.Time `json:",omitzero"`
 	Until                 time.Time
 }
