@@ -17,6 +17,9 @@ type plan struct {
 	backlog  int // pings that stand in the queue before anybody works
 	troubles []trouble
 	wheel    *wheel // a rollout; nil: none
+	// heals is when a policy is applied that heals all fleets; 0: never. Servers are killed and tick messages sent meanwhile.
+	heals        time.Duration
+	kills, ticks []time.Duration
 }
 
 // wish is one job of the user's.
@@ -82,6 +85,7 @@ func drawPlan(d dice) *plan {
 	}
 	p.drawWheel(d)
 	p.draw(r)
+	p.drawHealing(d)
 	return p
 }
 
@@ -207,7 +211,7 @@ func (p *plan) draw(r *draw) {
 
 // calm leaves out what EC2 does by itself.
 func (p *plan) calm() {
-	p.capacity, p.troubles, p.backlog = nil, nil, 0
+	p.capacity, p.troubles, p.backlog, p.kills = nil, nil, 0, nil
 	for _, w := range p.wishes {
 		w.mayFail = w.mustFail || len(w.cancels) > 0 || w.kind == "Terminate" || strings.Contains(w.text, "image: web")
 	}

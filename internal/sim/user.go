@@ -22,7 +22,14 @@ func (s *schedule) user(ctx context.Context) error {
 		}
 	}
 	var hands sync.WaitGroup
-	failed := make(chan error, len(s.plan.wishes)+1)
+	failed := make(chan error, len(s.plan.wishes)+2)
+	if s.plan.heals > 0 {
+		hands.Go(func() {
+			if err := s.healing(ctx); err != nil {
+				failed <- fmt.Errorf("healing: %w", err)
+			}
+		})
+	}
 	for _, w := range s.plan.wishes {
 		hands.Go(func() {
 			if err := s.ask(ctx, w); err != nil {
@@ -49,6 +56,9 @@ func (s *schedule) user(ctx context.Context) error {
 	}
 	s.result.Jobs = len(s.plan.wishes)
 	time.Sleep(max(stormy-s.now(), time.Minute)) // so that what is being reopened is not taken for ended
+	if s.plan.heals > 0 {
+		err = errors.Join(err, s.heal(ctx))
+	}
 	return err
 }
 

@@ -108,6 +108,8 @@ func (s *schedule) watchLedger(old, new dynamodb.Item) {
 		if was, is := document[ledger.Fleet](old), document[ledger.Fleet](new); is.Owner != was.Owner {
 			s.takes(is)
 		}
+	case key == "policies":
+		s.watchPolicy(old, new)
 	case strings.HasPrefix(key, "image#") && sort == "#":
 		was, is := document[ledger.Image](old), document[ledger.Image](new)
 		if is.Current < was.Current {
@@ -192,7 +194,9 @@ func (s *schedule) inspectWrite(r *api.Request, call string) {
 				return
 			}
 		}
-		s.violate("%s writes to the ledger without the claim of a job", call)
+		if !writesPolicy(r.Body) {
+			s.violate("%s writes to the ledger without the claim of a job", call)
+		}
 	}
 }
 

@@ -59,6 +59,9 @@ func (s *schedule) config() rig.Config {
 	c := rig.Config{Worker: func(w *config.Worker) {
 		w.Slots = pick(s.at("slots"), 2, 8, 64)
 		w.ReapGrace, w.ReapInterval = reapGrace, reapInterval
+		if s.plan.heals > 0 {
+			w.PolicyInterval = 30 * time.Second
+		}
 		if s.weather.informed {
 			w.Limits = []string{fmt.Sprintf("RunInstances:resources=%d/%g", poorSize, s.weather.refill)}
 		}
