@@ -21,6 +21,8 @@ var measures = []measure{
 	launchBound,
 	launchThrottled,
 	urgentLaunch,
+	patchdayBound,
+	patchdayCalls,
 	jobWriteUnits,
 	jobSQSRequests,
 	jobsPerSecond,

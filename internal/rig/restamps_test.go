@@ -244,3 +244,73 @@ func TestAFailedBakeStopsWhatIsBelowItAndNothingElse(t *testing.T) {
 		return nobodyRuns(r)
 	})
 }
+
+// launchOf is the document of a fleet of plain servers of an image.
+func launchOf(name, image string, count int) string {
+	return fmt.Sprintf("kind: Launch\nname: %s\nlabels: {env: prod}\nspec:\n  image: %s\n  count: %d\n  pools: [{types: [m7g.large]}]\n  hostname: %s-{ordinal:02}\n", name, image, count, name)
+}
+
+// patchDayStory renews two images, and rolls a fleet of each of them and one of an image that stays.
+func patchDayStory(promote string) rig.Story {
+	return rig.Story{
+		Config: restampConfig(), Key: "k", Folder: ".", Limit: 12 * time.Hour,
+		Prepare: func(r *rig.Rig) error {
+			return did(r, bakeOf("base", arm64(), "echo base > /opt/base"), bakeOf("web", "base", "echo web > /opt/web"),
+				launchOf("front", "web", 3), launchOf("bastion", "base", 1))
+		},
+		Spec: `
+kind: Restamp
+name: patch-day
+spec:
+  images:
+    select: {all: true}
+  fleets:
+    select: {labels: {env: prod}}
+  rollout: {waves: [100%], surge: 100%}
+  promote: ` + promote + "\n",
+		Check: func(r *rig.Rig, ended map[string]*jobs.Job) error {
+			for _, job := range ended {
+				if job.State != jobs.Succeeded {
+					return fmt.Errorf("the restamp is %s: %s", job.State, job.Failure)
+				}
+				report, err := reportOf(r, job)
+				if err != nil {
+					return err
+				}
+				if t := report.Totals; t.ImagesRenewed != 2 || t.FleetsRolled != 2 || t.ServersRolled != 4 {
+					return fmt.Errorf("the report tells %+v", t)
+				}
+			}
+			for fleet, want := range map[string]string{"front": "web@2", "bastion": "base@2"} {
+				servers, err := r.User.Ledger.Servers(background, fleet)
+				if err != nil {
+					return err
+				}
+				for _, s := range servers {
+					if s.Image != want {
+						return fmt.Errorf("%s %d runs %s, want %s", fleet, s.Ordinal, s.Image, want)
+					}
+				}
+				name, _, _ := strings.Cut(want, "@")
+				if image, _, err := r.User.Ledger.GetImage(background, name); err != nil || image.Current != 2 {
+					return fmt.Errorf("%s is at %d, %v", name, image.Current, err)
+				}
+				f, _, err := r.User.Ledger.GetFleet(background, fleet)
+				if err != nil || f.Owner != "" || f.Image != want || f.Labels["env"] != "prod" {
+					return fmt.Errorf("the fleet is %+v, %v", f, err)
+				}
+			}
+			return nil
+		},
+	}
+}
+
+func TestAPatchDaySurvivesADeathAtEveryCall(t *testing.T) {
+	t.Parallel()
+	everyDeath(t, patchDayStory("bake"))
+}
+
+func TestWhatIsCurrentMovesAfterTheRolloutIfTheSpecSaysSoWhateverDies(t *testing.T) {
+	t.Parallel()
+	everyDeath(t, patchDayStory("rollout"))
+}
