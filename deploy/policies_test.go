@@ -12,7 +12,7 @@ import (
 )
 
 // input finds the SDK calls that code makes: each names its input type.
-var input = regexp.MustCompile(`&(autoscaling|cloudwatch|dynamodb|ec2|elasticloadbalancingv2|eventbridge|iam|s3|servicequotas|sqs|ssm|sts)\.([A-Z]\w+)Input\{`)
+var input = regexp.MustCompile(`&(autoscaling|cloudwatch|dynamodb|ec2|elasticloadbalancingv2|eventbridge|iam|s3|servicequotas|sns|sqs|ssm|sts)\.([A-Z]\w+)Input\{`)
 
 // actionsOf are the IAM actions of calls that are not named as their action is.
 var actionsOf = map[string][]string{
@@ -30,6 +30,7 @@ var actionsOf = map[string][]string{
 	"sts:GetCallerIdentity":              nil, // needs no permission
 	"eventbridge:DescribeRule":           {"events:DescribeRule"},
 	"eventbridge:ListTargetsByRule":      {"events:ListTargetsByRule"},
+	"eventbridge:PutEvents":              {"events:PutEvents"},
 }
 
 // implied are actions that no call names: tags on create, roles that launches pass, roles that the SDK assumes, and what EC2

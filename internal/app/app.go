@@ -176,6 +176,7 @@ func (a *App) locate(ctx context.Context) error {
 
 // Wire makes the adapters that need no call: all but the queue.
 func (a *App) Wire() {
+	a.Callback = a.carrier()
 	prefix := a.Common.Prefix
 	a.Store = store.New(a.DynamoDB(), setup.JobsTable(prefix))
 	a.Ledger = ledger.New(a.Clients, prefix)

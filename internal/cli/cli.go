@@ -108,6 +108,8 @@ Exit codes: 0 done, 1 failed, 2 wrong command line, 3 a spec is not valid, 4 the
 	root.PersistentFlags().StringVarP(&c.output, "output", "o", "table", "table, json or yaml")
 	root.AddCommand(c.submit(), c.validate(), c.plan(), c.schema(), c.job(), c.logs(), c.wait(), c.cancel(), c.retry(), c.rollout(),
 		c.image(), c.fleet(), c.imports(), c.drift(), c.apply(), c.remove(), c.policies(), c.dead(), c.orphans(), c.budget(), c.doctor(), c.setup(), c.ping(), c.version())
+	root.AddCommand(c.submit(), c.validate(), c.plan(), c.schema(), c.job(), c.logs(), c.wait(), c.cancel(), c.retry(),
+		c.image(), c.fleet(), c.restamp(), c.imports(), c.apply(), c.remove(), c.policies(), c.dead(), c.orphans(), c.budget(), c.doctor(), c.setup(), c.ping(), c.version())
 	c.equip(root)
 	for _, sub := range root.Commands() {
 		usageErrors(sub)

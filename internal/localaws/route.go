@@ -21,7 +21,7 @@ var targets = map[string]string{
 // versions maps the query protocol's Version to a signing name, for requests that are not signed.
 var versions = map[string]string{
 	"2012-11-05": "sqs", "2016-11-15": "ec2", "2011-06-15": "sts", "2015-12-01": "elasticloadbalancing",
-	"2010-05-08": "iam", "2011-01-01": "autoscaling", "2010-08-01": "monitoring",
+	"2010-05-08": "iam", "2011-01-01": "autoscaling", "2010-08-01": "monitoring", "2010-03-31": "sns",
 }
 
 // route finds out which service is asked for what, and by whom. The request is never nil, so that an error can be worded

@@ -17,6 +17,7 @@ import (
 	"github.com/stampmill/stampmill/internal/localaws/s3"
 	"github.com/stampmill/stampmill/internal/localaws/secretsmanager"
 	"github.com/stampmill/stampmill/internal/localaws/servicequotas"
+	"github.com/stampmill/stampmill/internal/localaws/sns"
 	"github.com/stampmill/stampmill/internal/localaws/sqs"
 	"github.com/stampmill/stampmill/internal/localaws/ssm"
 	"github.com/stampmill/stampmill/internal/localaws/sts"
@@ -87,7 +88,11 @@ func (s *Server) newServices() ([]api.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []api.Service{quotas, identities, queues, s.events, tables, objects, secrets, tokens, servers, commands, balancers, alarms, groups}, nil
+	topics, err := sns.New(s.env)
+	if err != nil {
+		return nil, err
+	}
+	return []api.Service{topics, quotas, identities, queues, s.events, tables, objects, secrets, tokens, servers, commands, balancers, alarms, groups}, nil
 }
 
 // imageParameters are the account's parameters of the type aws:ec2:image.

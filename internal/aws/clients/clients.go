@@ -29,6 +29,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/servicequotas"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
@@ -90,6 +91,7 @@ type Regional struct {
 	IAM      *iam.Client
 	Quotas   *servicequotas.Client
 	S3       *s3.Client
+	SNS      *sns.Client
 	SQS      *sqs.Client
 	SSM      *ssm.Client
 	STS      *sts.Client
@@ -185,6 +187,7 @@ func (c *Clients) For(target jobs.Target) *Regional {
 			o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
 			o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
 		}),
+		SNS: sns.NewFromConfig(cfg),
 		SQS: sqs.NewFromConfig(cfg),
 		SSM: ssm.NewFromConfig(cfg),
 		STS: sts.NewFromConfig(cfg),

@@ -14,6 +14,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/stampmill/stampmill/internal/jobs"
@@ -39,19 +40,21 @@ type Spec struct {
 	// URL gets a signed HTTP POST with the job's end as JSON. It is repeated for up to a day until it answers 2xx; the
 	// header Stampmill-Delivery is the same for every repetition.
 	URL string `json:"url,omitempty" example:"https://ci.example.com/hooks/stampmill"`
-	// SNSTopic is the ARN of an SNS topic. This version does not publish to SNS and refuses it.
-	SNSTopic string `json:"snsTopic,omitempty" example:"arn:aws:sns:eu-west-1:111122223333:patch"`
+	// SNSTopic is the ARN of an SNS topic, which gets the job's end as JSON.
+	SNSTopic string `json:"snsTopic,omitempty" pattern:"^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}$" example:"arn:aws:sns:eu-west-1:111122223333:patch"`
+	// EventBus is the ARN of an EventBridge event bus, which gets the job's end as an event from stampmill.
+	EventBus string `json:"eventBus,omitempty" pattern:"^arn:aws[a-z-]*:events:[a-z0-9-]+:[0-9]{12}:event-bus/[A-Za-z0-9._/-]{1,256}$" example:"arn:aws:events:eu-west-1:111122223333:event-bus/default"`
 }
+
+// Subject is what a notification is called, where a carrier wants that: the subject on SNS, the detail type on EventBridge.
+const Subject = "Stampmill Job Ended"
 
 // CheckSpec refuses an address that nobody could be reached at.
 func (s *Spec) CheckSpec(p *spec.Problems) {
-	if s.SNSTopic != "" {
-		p.At("snsTopic").Add("SNS topics are not available in this version", "write url, an address that takes an HTTP POST")
+	if len(s.addresses()) == 0 {
+		p.At("url").Add("expected the address to notify", "write url: https://…, snsTopic or eventBus")
 	}
 	if s.URL == "" {
-		if s.SNSTopic == "" {
-			p.At("url").Add("expected the address to notify", "write url: https://…")
-		}
 		return
 	}
 	if err := CheckURL(s.URL); err != nil {
@@ -59,10 +62,23 @@ func (s *Spec) CheckSpec(p *spec.Problems) {
 	}
 }
 
+// addresses are all that are to be told.
+func (s *Spec) addresses() []string {
+	var all []string
+	for _, address := range []string{s.URL, s.SNSTopic, s.EventBus} {
+		if address != "" {
+			all = append(all, address)
+		}
+	}
+	return all
+}
+
 // State is the step's progress, for the kind's data.
 type State struct {
 	Tries int  `json:"tries,omitempty"`
-	Ended bool `json:"ended,omitempty"` // delivered or given up
+	Ended bool `json:"ended,omitempty"` // delivered or given up, to all
+	// Told are the addresses to which it was delivered or given up, where there are several.
+	Told []string `json:"told,omitempty"`
 }
 
 // Message is the body of a notification.
@@ -88,7 +104,7 @@ type Message struct {
 
 // Steps is the step, or nothing where the spec names nobody. Result is called when the message is written; it may be nil.
 func Steps(s *Spec, callback Callback, state *State, result func() any) []jobs.Step {
-	if s == nil || s.URL == "" {
+	if s == nil || len(s.addresses()) == 0 {
 		return nil
 	}
 	n := notifier{spec: s, callback: callback, state: state, result: result}
@@ -109,27 +125,37 @@ func (n notifier) do(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
 	message := n.message(turn)
 	body, err := json.Marshal(message)
 	if err != nil {
-		return jobs.Move{}, jobs.Fatalf("notify", n.spec.URL, "encode the message: "+err.Error(), "")
+		return jobs.Move{}, jobs.Fatalf("notify", n.spec.addresses()[0], "encode the message: "+err.Error(), "")
 	}
-	err = n.callback.Post(ctx, n.spec.URL, message.ID, body)
-	switch {
-	case err == nil:
-		n.state.Ended = true
-		turn.Note("notified %s", n.spec.URL)
-		return jobs.Done(), nil
-	case errors.Is(err, jobs.ErrFenced):
-		return jobs.Move{}, err
-	case jobs.IsClass(err, jobs.Fatal), turn.Now().Sub(turn.StepSince()) >= GiveUp:
-		n.state.Ended = true
-		turn.Warn("nobody could be notified: %v", err)
+	waits := "" // the address that did not take it
+	for _, address := range n.spec.addresses() {
+		if slices.Contains(n.state.Told, address) {
+			continue
+		}
+		err := n.callback.Post(ctx, address, message.ID, body)
+		switch {
+		case err == nil:
+			turn.Note("notified %s", address)
+		case errors.Is(err, jobs.ErrFenced):
+			return jobs.Move{}, err
+		case jobs.IsClass(err, jobs.Fatal), turn.Now().Sub(turn.StepSince()) >= GiveUp:
+			turn.Warn("nobody could be notified: %v", err)
+		default:
+			if n.state.Tries == 0 {
+				turn.Note("notify: %v", err)
+			}
+			waits = address
+			continue
+		}
+		n.state.Told = append(n.state.Told, address)
+	}
+	if waits == "" {
+		n.state.Ended, n.state.Told = true, nil
 		return jobs.Done(), nil
 	}
 	n.state.Tries++
-	if n.state.Tries == 1 {
-		turn.Note("notify: %v", err)
-	}
 	wait := min(5*time.Second<<min(n.state.Tries-1, 10), longestWait)
-	return jobs.Wait(wait, "%s to take the notification (%d tries)", n.spec.URL, n.state.Tries), nil
+	return jobs.Wait(wait, "%s to take the notification (%d tries)", waits, n.state.Tries), nil
 }
 
 // stored is a time as the table gives it back, so that a repetition by another delivery says the same.

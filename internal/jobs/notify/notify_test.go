@@ -105,19 +105,40 @@ func TestWhatCannotBeDeliveredIsAWarning(t *testing.T) {
 func TestASpecNamesAnAddress(t *testing.T) {
 	t.Parallel()
 	for text, s := range map[string]Spec{
-		"not available in this version": {SNSTopic: "arn:aws:sns:eu-west-1:111122223333:patch"},
-		"expected the address":          {},
-		"expected an http or https":     {URL: "ftp://example.com"},
-		"without user":                  {URL: "https://me:secret@example.com"},
+		"expected the address":      {},
+		"expected an http or https": {URL: "ftp://example.com"},
+		"without user":              {URL: "https://me:secret@example.com"},
 	} {
 		p := spec.NewProblems()
 		if s.CheckSpec(p); p.Err() == nil || !strings.Contains(p.Err().Error(), text) {
 			t.Errorf("%+v: %v, want %q", s, p.Err(), text)
 		}
 	}
-	p := spec.NewProblems()
-	if (&Spec{URL: "https://ci.example.com/hook"}).CheckSpec(p); p.Err() != nil {
-		t.Error(p.Err())
+	for _, s := range []Spec{{URL: "https://ci.example.com/hook"}, {SNSTopic: "arn:aws:sns:eu-west-1:111122223333:patch"},
+		{EventBus: "arn:aws:events:eu-west-1:111122223333:event-bus/default"}} {
+		p := spec.NewProblems()
+		if s.CheckSpec(p); p.Err() != nil {
+			t.Error(p.Err())
+		}
+	}
+}
+
+func TestEachOfSeveralAddressesIsToldOnceThoughAnotherFails(t *testing.T) {
+	t.Parallel()
+	r, state, turn := &recorder{answers: []error{refused, nil, refused, nil}}, &State{}, turnOf(0)
+	s := &Spec{URL: "https://x/y", SNSTopic: "arn:aws:sns:eu-west-1:111122223333:patch"}
+	step := Steps(s, r, state, nil)[0]
+	for i, waits := range []bool{true, true, false} {
+		if move, err := step.Do(t.Context(), turn); err != nil || move.IsWait() != waits {
+			t.Fatalf("turn %d gives %+v, %v", i, move, err)
+		}
+	}
+	told := map[string]int{}
+	for _, p := range r.posts {
+		told[p.url]++
+	}
+	if told[s.SNSTopic] != 1 || told[s.URL] != 3 || !state.Ended {
+		t.Errorf("posted %v", told)
 	}
 }
 

@@ -121,6 +121,14 @@ func (d document) set(fields ...any) error {
 	return nil
 }
 
+// encode gives the document as JSON; nothing of an empty one.
+func (d document) encode() (json.RawMessage, error) {
+	if len(d) == 0 {
+		return nil, nil
+	}
+	return json.Marshal(d)
+}
+
 // hold has the version published without becoming current.
 func (d document) hold() error {
 	publish := document{}

@@ -70,6 +70,7 @@ func (s *Service) ServeAWS(w http.ResponseWriter, r *api.Request) {
 		"PutRule": s.putRule, "DescribeRule": s.describeRule, "DeleteRule": s.deleteRule,
 		"PutTargets": s.putTargets, "ListTargetsByRule": s.listTargets, "RemoveTargets": s.removeTargets,
 		"PutPermission": s.putPermission, "RemovePermission": s.removePermission, "DescribeEventBus": s.describeBus,
+		"PutEvents": s.putEvents,
 	}}.Serve(w, r)
 }
 
