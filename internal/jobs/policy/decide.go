@@ -29,7 +29,8 @@ func (e *Evaluator) decide(ctx context.Context, p *Policy, now time.Time) ([]*jo
 		return e.fill(ctx, p, tick, now, past)
 	}
 	if len(past.open) > 0 {
-		return nil, e.overlap(p, tick, ticks, now, past.open)
+		p.overlap(tick, ticks, now, past.open)
+		return nil, nil
 	}
 	if ticks {
 		p.Ticked, p.Due = tick, p.next(now)
@@ -48,19 +49,18 @@ func (e *Evaluator) decide(ctx context.Context, p *Policy, now time.Time) ([]*jo
 }
 
 // overlap lets an occasion wait until the last one's job is over, or skips it.
-func (e *Evaluator) overlap(p *Policy, tick time.Time, ticks bool, now time.Time, open map[string]string) error {
+func (p *Policy) overlap(tick time.Time, ticks bool, now time.Time, open map[string]string) {
 	job := open[slices.Sorted(maps.Keys(open))[0]]
 	if !ticks {
 		p.Note = "images are looked at again when " + job + " is over"
-		return nil
+		return
 	}
 	if p.Spec.Overlap == Skip {
 		p.Ticked, p.Due = tick, p.next(now)
 		p.Note = fmt.Sprintf("%s was skipped: %s was not over", instant(tick), job)
-		return nil
+		return
 	}
 	p.Note = fmt.Sprintf("%s waits until %s is over", instant(tick), job)
-	return nil
 }
 
 // renew submits what the images with a cause ask for.

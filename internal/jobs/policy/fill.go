@@ -38,7 +38,8 @@ type want struct {
 // left to them.
 func (e *Evaluator) fill(ctx context.Context, p *Policy, tick, now time.Time, past history) ([]*jobs.Message, error) {
 	if len(past.open) > 0 && p.Spec.When.Every == 0 && p.Spec.Overlap != Skip {
-		return nil, e.overlap(p, tick, true, now, past.open)
+		p.overlap(tick, true, now, past.open)
+		return nil, nil
 	}
 	var notes []string
 	wanted, err := e.wanted(ctx, p, &notes)
