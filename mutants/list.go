@@ -42,7 +42,7 @@ const (
 	togetherFile   = "internal/aws/store/together.go"
 	bakeUndoFile   = "internal/jobs/bake/undo.go"
 	bakeSteps      = "internal/jobs/bake/program.go"
-	retireFile     = "internal/jobs/bake/retire.go"
+	retireFile     = "internal/jobs/lifecycle/lifecycle.go"
 	batchFile      = "internal/jobs/launch/batch.go"
 	terminateSteps = "internal/jobs/terminate/steps.go"
 	errorsFile     = "internal/aws/awserr/awserr.go"

@@ -143,21 +143,21 @@ func imageMutants() []mutant {
 		{
 			name:   "retired-though-a-fleet-uses-it",
 			breaks: "5: an image that a fleet in the ledger uses is removed",
-			edits:  []edit{{retireFile, `if by := inFleets[name]; by != "" {`, `if by := inFleets[name]; by == "all" {`}},
+			edits:  []edit{{retireFile, `			used[s.Image], used[s.AMI] = text, text`, `			_ = s`}, {retireFile, `		used[fleet.Image], used[fleet.Previous] = text, text`, `		_ = text`}},
 			tests:  in(bakeTests, "TestVersionsInUseAreNotRetired"),
 		},
 		{
 			name:   "retired-though-a-server-runs-it",
 			breaks: "7: an image that servers in EC2 were launched from is removed",
-			edits:  []edit{{retireFile, `		if len(users[id]) > 0 {`, `		if len(users[id]) > 9 {`}},
+			edits:  []edit{{retireFile, `			if len(by) > 0 {`, `			if len(by) > 9 {`}},
 			tests:  in(bakeTests, "TestAVersionWithUsersInEC2IsNotRetired"),
 		},
 		{
 			name:   "retired-in-one-region",
 			breaks: "3: the copies of a version that retires are left in the other regions",
-			edits: []edit{{retireFile, `	for _, region := range sortedKeys(v.Regions) {
-		if err := b.removeAMI(`, `	for _, region := range sortedKeys(v.Regions)[:1] {
-		if err := b.removeAMI(`}},
+			edits: []edit{{retireFile, `	for _, region := range slices.Sorted(maps.Keys(v.Regions)) {
+		if err := r.removeAMI(`, `	for _, region := range slices.Sorted(maps.Keys(v.Regions))[:1] {
+		if err := r.removeAMI(`}},
 			tests: in(bakeTests, "TestAVersionRetiresInEveryRegionWithItsSnapshots"),
 		},
 		{
@@ -169,7 +169,7 @@ func imageMutants() []mutant {
 		{
 			name:   "own-version-retired",
 			breaks: "5: a bake retires the version that is current",
-			edits:  []edit{{retireFile, `		case kept < keep || v.Number == current || v.Number == own:`, `		case kept < keep:`}},
+			edits:  []edit{{retireFile, `		case v.Number == current, v.Number == own, kept < keep.Versions, young:`, `		case kept < keep.Versions, young:`}},
 			tests:  in(bakeTests, "TestARollbacksVersionIsNotRetired"),
 		},
 		{

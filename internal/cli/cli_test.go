@@ -27,7 +27,7 @@ func TestAWrongCommandLineEndsWithItsCodeAndSaysWhatWasExpected(t *testing.T) {
 		}{
 			{[]string{"foo"}, cli.ExitUsage, "unknown command"},
 			{[]string{"job"}, cli.ExitUsage, "list, show"},
-			{[]string{"image", "delete"}, cli.ExitUsage, "list, show"},
+			{[]string{"image", "delete"}, cli.ExitUsage, "list, promote"},
 			{[]string{"submit"}, cli.ExitUsage, "usage: stampmill submit FILE"},
 			{[]string{"version", "-o", "xml"}, cli.ExitUsage, "expected table, json or yaml"},
 			{[]string{"version", "--nope"}, cli.ExitUsage, "unknown flag"},

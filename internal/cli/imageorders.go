@@ -11,6 +11,7 @@ import (
 	"github.com/stampmill/stampmill/internal/jobs"
 	"github.com/stampmill/stampmill/internal/jobs/catalog"
 	"github.com/stampmill/stampmill/internal/jobs/ledger"
+	"github.com/stampmill/stampmill/internal/jobs/lifecycle"
 	"github.com/stampmill/stampmill/internal/jobs/spec"
 )
 
@@ -154,11 +155,45 @@ func (c *command) sendOrder(cmd *cobra.Command, kind, name string, body any, fla
 	if err != nil || row == nil || row.Job == nil || row.Job.State != jobs.Succeeded {
 		return waited
 	}
+	return c.printResult(kind, row.Job.Result)
+}
+
+func (c *command) printResult(kind string, raw json.RawMessage) error {
 	var result catalog.Result
-	if err := json.Unmarshal(row.Job.Result, &result); err != nil {
+	var retired lifecycle.Outcome
+	var err error
+	if kind == lifecycle.KindName {
+		err = json.Unmarshal(raw, &retired)
+	} else {
+		err = json.Unmarshal(raw, &result)
+	}
+	if err != nil {
 		return fmt.Errorf("the job's result: %w", err)
 	}
-	return c.print(result, func(w io.Writer) { orderTable(w, result) })
+	return c.print(result, func(w io.Writer) {
+		if kind == lifecycle.KindName {
+			pruneTable(w, retired)
+		} else {
+			orderTable(w, result)
+		}
+	})
+}
+
+func pruneTable(w io.Writer, o lifecycle.Outcome) {
+	for _, stage := range []struct {
+		about string
+		list  []int
+	}{{"deprecated", o.Deprecated}, {"disabled", o.Disabled}, {"retired", o.Retired}} {
+		for _, number := range stage.list {
+			row(w, stage.about, number)
+		}
+	}
+	for _, s := range o.Stay {
+		row(w, "stays", s.Version, oneLine(s.Because))
+	}
+	if len(o.Deprecated)+len(o.Disabled)+len(o.Retired)+len(o.Stay) == 0 {
+		row(w, "nothing", "no version is beyond those to keep, or its stage still stands")
+	}
 }
 
 // homeOf is where the image's newest version was baked, as far as its job is known: an order works from there.

@@ -20,7 +20,7 @@ import (
 
 func (c *command) image() *cobra.Command {
 	cmd := &cobra.Command{Use: "image", Short: "List, compare and move images and their versions"}
-	cmd.AddCommand(c.imageList(), c.imageShow(), c.imageDiff(), c.imageLineage(), c.imagePromote(), c.imageRollback(), c.imageRecall(), c.imageRestore())
+	cmd.AddCommand(c.imageList(), c.imageShow(), c.imageDiff(), c.imageLineage(), c.imagePromote(), c.imageRollback(), c.imageRecall(), c.imageRestore(), c.imagePrune())
 	return cmd
 }
 

@@ -234,6 +234,15 @@ func (r *region) DeprecateAt(_ context.Context, id string, at time.Time) error {
 }
 func (r *region) Protect(context.Context, string, bool) error { return nil }
 func (r *region) Unprotect(context.Context, string) error     { return nil }
+func (r *region) Disable(_ context.Context, id string) error {
+	return r.call("DisableImage", func() error { r.images[id].State = "disabled"; return nil })
+}
+func (r *region) AskUsage(context.Context, string, string, map[string]string) (string, error) {
+	return "amiur-1", r.call("CreateImageUsageReport", func() error { return nil })
+}
+func (r *region) Usage(context.Context, string) ([]c.Usage, bool, bool, error) {
+	return nil, true, true, r.call("DescribeImageUsageReports", func() error { return nil })
+}
 
 func (r *region) Snapshots(context.Context, ...string) ([]c.Snapshot, error) { return nil, nil }
 func (r *region) SnapshotsTagged(_ context.Context, tags map[string]string) (found []c.Snapshot, err error) {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stampmill/stampmill/internal/jobs"
 	l "github.com/stampmill/stampmill/internal/jobs/ledger"
+	"github.com/stampmill/stampmill/internal/jobs/lifecycle"
 )
 
 // planEnd tells how the image is taken, where it goes and who may use it.
@@ -118,7 +119,7 @@ func (b *program) planPublish(ctx context.Context, _ jobs.Foreseen, plan *jobs.P
 
 // planRetire tells which versions would go once this one is current.
 func (b *program) planRetire(ctx context.Context, _ jobs.Foreseen, plan *jobs.Plan, d *Planned) error {
-	if b.spec.Keep.Versions == 0 {
+	if b.spec.Keep.keep().IsZero() {
 		return nil
 	}
 	all, err := b.kind.Catalog.Versions(ctx, b.job.Name)
@@ -127,36 +128,28 @@ func (b *program) planRetire(ctx context.Context, _ jobs.Foreseen, plan *jobs.Pl
 	}
 	number := b.progress.Version
 	all = append(all, l.Version{Image: b.job.Name, Number: number, State: l.Available})
-	old := beyond(all, number, number, b.spec.Keep.Versions)
-	inFleets := map[string]string{}
-	if len(old) > 0 {
-		if inFleets, err = b.inFleets(ctx); err != nil {
-			return err
-		}
-	}
+	old := lifecycle.Beyond(all, number, number, b.spec.Keep.keep(), time.Now())
 	d.StaysBecause = map[string]string{}
+	users, err := b.lifecycle(number).Users(ctx, old)
+	if jobs.IsClass(err, jobs.Fatal) {
+		plan.Say("", "what uses old versions could not be asked: %v", err)
+	} else if err != nil {
+		return err
+	}
 	for _, v := range old {
-		user := inFleets[versionRef(v)]
-		if user != "" {
-			user = "the fleet " + user
-		} else if user, err = b.usersOf(ctx, v); jobs.IsClass(err, jobs.Fatal) {
-			plan.Say("", "what uses %s could not be asked: %v", versionRef(v), err)
-		} else if err != nil {
-			return err
-		}
-		if user != "" {
-			d.StaysBecause[versionRef(v)] = user
+		if user := users[v.Ref()]; user != "" {
+			d.StaysBecause[v.Ref()] = user
 			continue
 		}
-		d.Retires = append(d.Retires, versionRef(v))
+		d.Retires = append(d.Retires, v.Ref())
 	}
 	text := "nothing"
 	if len(d.Retires) > 0 {
 		text = strings.Join(d.Retires, ", ") + ", with AMIs and snapshots in every region"
 	}
-	plan.Say("retires", "%s (keep: %d versions)", text, b.spec.Keep.Versions)
+	plan.Say("retires", "%s (keep: %s)", text, b.spec.Keep)
 	for _, name := range sortedKeys(d.StaysBecause) {
-		plan.Say("", "%s would stay: %s uses it", name, d.StaysBecause[name])
+		plan.Say("", "%s would stay: %s", name, d.StaysBecause[name])
 	}
 	return nil
 }

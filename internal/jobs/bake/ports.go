@@ -7,6 +7,7 @@ import (
 	"github.com/stampmill/stampmill/internal/jobs"
 	c "github.com/stampmill/stampmill/internal/jobs/cloud"
 	l "github.com/stampmill/stampmill/internal/jobs/ledger"
+	"github.com/stampmill/stampmill/internal/jobs/lifecycle"
 )
 
 // EC2 is what a bake asks of EC2 in one account and region.
@@ -62,6 +63,8 @@ type Captures interface {
 	DeprecateAt(ctx context.Context, imageID string, at time.Time) error
 	Protect(ctx context.Context, imageID string, withCooldown bool) error
 	Unprotect(ctx context.Context, imageID string) error
+	Disable(ctx context.Context, imageID string) error
+	lifecycle.Reports
 }
 
 // Snapshots finds and removes EBS snapshots.
@@ -112,6 +115,7 @@ type Versions interface {
 	// Publish makes the version available, and current unless a later one is.
 	Publish(ctx context.Context, g jobs.Guard, v l.Version, labels map[string]string) (current int, err error)
 	SetVersionState(ctx context.Context, g jobs.Guard, image string, number int, state l.VersionState) error
+	ChangeVersion(ctx context.Context, g jobs.Guard, image string, number int, change func(*l.Version) error) (l.Version, error)
 }
 
 // Fleets says what servers were stamped from which version.

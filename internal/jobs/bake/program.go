@@ -81,7 +81,7 @@ func (b *program) afterPublish() []jobs.Step {
 	if b.spec.Publish.LaunchTemplate != nil {
 		steps = append(steps, bounded(jobs.Step{Name: "launch-template", Do: b.template}))
 	}
-	if b.spec.Keep.Versions > 0 {
+	if !b.spec.Keep.keep().IsZero() {
 		steps = append(steps, bounded(jobs.Step{Name: "retire", Do: b.retire}))
 	}
 	if !b.spec.direct() || b.spec.bootTests() {

@@ -1,6 +1,9 @@
 package bake
 
 import (
+	"fmt"
+	"strings"
+
 	"github.com/stampmill/stampmill/internal/jobs/notify"
 	"github.com/stampmill/stampmill/internal/jobs/spec"
 )
@@ -235,6 +238,25 @@ type Keep struct {
 	// Versions is how many stay, the new one included. Older ones that nothing uses are deregistered in every region, with
 	// their snapshots. Absent keeps all.
 	Versions int `json:"versions,omitempty" min:"1" max:"1000"`
+	// Age keeps versions that are younger, however many there are.
+	Age spec.Duration `json:"age,omitempty" example:"90d"`
+	// Deprecated is for how long a version that goes is marked as deprecated before the next stage; it can be launched meanwhile.
+	Deprecated spec.Duration `json:"deprecated,omitempty" example:"7d"`
+	// Disabled is for how long it is disabled before it is deregistered: nothing can be launched from it, and
+	// `stampmill image restore` brings it back.
+	Disabled spec.Duration `json:"disabled,omitempty" example:"14d"`
+}
+
+// String says it in a few words.
+func (k Keep) String() string {
+	var words []string
+	if k.Versions > 0 {
+		words = append(words, fmt.Sprintf("%d versions", k.Versions))
+	}
+	if k.Age > 0 {
+		words = append(words, "what is younger than "+k.Age.String())
+	}
+	return strings.Join(words, ", ")
 }
 
 // OnFailure says what stays after a failure.

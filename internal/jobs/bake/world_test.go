@@ -373,6 +373,18 @@ func (w *world) SetVersionState(_ context.Context, g jobs.Guard, _ string, n int
 	})
 }
 
+func (w *world) ChangeVersion(_ context.Context, g jobs.Guard, _ string, n int, change func(*l.Version) error) (v l.Version, err error) {
+	err = w.call("ledger.ChangeVersion", func() error {
+		v = w.versions[n]
+		if err := errors.Join(w.guard(g), change(&v)); err != nil {
+			return err
+		}
+		w.versions[n] = v
+		return nil
+	})
+	return v, err
+}
+
 func (w *world) guard(g jobs.Guard) error {
 	if job := w.job(g.Job); job == nil || job.Fence != g.Fence {
 		return jobs.ErrFenced

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"github.com/stampmill/stampmill/internal/jobs/lifecycle"
 	"github.com/stampmill/stampmill/internal/jobs/notify"
 	"github.com/stampmill/stampmill/internal/jobs/spec"
 )
@@ -11,6 +12,7 @@ func Register(r spec.Registry) {
 	r.Register(Rollback, RollbackSpec{})
 	r.Register(Recall, RecallSpec{})
 	r.Register(Restore, RestoreSpec{})
+	r.Register(lifecycle.KindName, lifecycle.Spec{})
 }
 
 // PromoteSpec says which version becomes current. The document's name is the image's.
