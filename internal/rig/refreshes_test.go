@@ -50,7 +50,8 @@ func grouped(r *rig.Rig) error {
 func makeGroup(r *rig.Rig, name, ami string, size int) error {
 	own := ownOf(r)
 	if _, err := own.EC2.CreateLaunchTemplate(background, &ec2.CreateLaunchTemplateInput{LaunchTemplateName: &name,
-		LaunchTemplateData: &ec2types.RequestLaunchTemplateData{ImageId: &ami, InstanceType: "m7g.large"}}); err != nil {
+		LaunchTemplateData: &ec2types.RequestLaunchTemplateData{ImageId: &ami, InstanceType: "m7g.large",
+			IamInstanceProfile: &ec2types.LaunchTemplateIamInstanceProfileSpecificationRequest{Name: aws.String("server")}}}); err != nil {
 		return err
 	}
 	if _, err := own.Groups.CreateAutoScalingGroup(background, &autoscaling.CreateAutoScalingGroupInput{AutoScalingGroupName: &name, MinSize: aws.Int32(1), MaxSize: aws.Int32(100),
@@ -245,6 +246,106 @@ func TestAnAlarmBringsAGroupBackWhateverDies(t *testing.T) {
 		return refreshed(r, 1)
 	}
 	everyCall(t, story, 4, deaths...)
+}
+
+func TestGatesAskTheInstancesOfAGroup(t *testing.T) {
+	t.Parallel()
+	for gate, state := range map[string]jobs.State{"test -d /etc": jobs.Succeeded, "test -d /nowhere": jobs.Failed} {
+		t.Run(gate, func(t *testing.T) {
+			story := refreshStory(", gate: [{run: '" + gate + "'}]")
+			check := story.Check
+			story.Check = func(r *rig.Rig, ended map[string]*jobs.Job) error {
+				for _, job := range ended {
+					if job.State != state {
+						return fmt.Errorf("the rollout is %s: %s", job.State, job.Failure)
+					}
+				}
+				if state == jobs.Failed {
+					return refreshed(r, 1)
+				}
+				return check(r, ended)
+			}
+			synctest.Test(t, func(t *testing.T) {
+				if _, err := story.Run(background, &rig.Line{}); err != nil {
+					t.Fatal(err)
+				}
+			})
+		})
+	}
+}
+
+func TestAGroupThatFollowsWhatMovesIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, version := range []string{"$Latest", "$Default"} {
+		story := refreshStory("")
+		story.Prepare = func(r *rig.Rig) error {
+			if err := grouped(r); err != nil {
+				return err
+			}
+			_, err := ownOf(r).Groups.UpdateAutoScalingGroup(background, &autoscaling.UpdateAutoScalingGroupInput{AutoScalingGroupName: aws.String("pool"),
+				LaunchTemplate: &groups.LaunchTemplateSpecification{LaunchTemplateName: aws.String("pool"), Version: &version}})
+			return err
+		}
+		story.Check = func(r *rig.Rig, ended map[string]*jobs.Job) error {
+			for _, job := range ended {
+				if job.State != jobs.Failed || !strings.Contains(job.Failure, version) || !strings.Contains(job.Failure, "update-auto-scaling-group") {
+					return fmt.Errorf("the rollout is %s: %s", job.State, job.Failure)
+				}
+			}
+			all, err := refreshesNow(r)
+			if err == nil && len(all) > 0 {
+				err = fmt.Errorf("it was refreshed: %+v", all)
+			}
+			return err
+		}
+		synctest.Test(t, func(t *testing.T) {
+			if _, err := story.Run(background, &rig.Line{}); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+// Pausing ends the refresh at a safe point, and resuming goes on with the rest.
+func TestAPausedRolloutRefreshesNothingMore(t *testing.T) {
+	t.Parallel()
+	story := refreshStory("")
+	story.Check = func(r *rig.Rig, ended map[string]*jobs.Job) error {
+		for _, job := range ended {
+			if job.State != jobs.Succeeded {
+				return fmt.Errorf("the rollout is %s: %s", job.State, job.Failure)
+			}
+		}
+		if all, err := refreshesNow(r); err != nil || len(all) != 3 {
+			return fmt.Errorf("there were %d instance refreshes, want three: %w", len(all), err)
+		}
+		return refreshed(r, 2)
+	}
+	story.Meanwhile = func(ctx context.Context, r *rig.Rig, ids []string) {
+		order := func(verb jobs.Verb) {
+			if err := r.User.Queue.Send(background, jobs.LaneHigh, &jobs.Message{Type: jobs.Ordering, Job: ids[0], Run: 1, Verb: verb, At: time.Now()}, 0); err != nil {
+				panic(err)
+			}
+		}
+		for ctx.Err() == nil {
+			time.Sleep(10 * time.Second)
+			if all, err := refreshesNow(r); err == nil && len(all) == 2 && *all[0].PercentageComplete > 25 {
+				break
+			}
+		}
+		order(jobs.Pause)
+		time.Sleep(10 * time.Minute)
+		all, err := refreshesNow(r)
+		if err != nil || len(all) != 2 || all[0].Status != groups.InstanceRefreshStatusCancelled {
+			panic(fmt.Sprintf("while it is paused: %+v, %v", all, err))
+		}
+		order(jobs.Resume)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		if _, err := story.Run(background, &rig.Line{}); err != nil {
+			t.Fatal(err)
+		}
+	})
 }
 
 func TestACancelledRolloutLeavesNoRefreshBehind(t *testing.T) {

@@ -144,6 +144,9 @@ func (r *rollout) try(ctx context.Context, turn *jobs.Turn, gate Gate) (jobs.Mov
 	if err != nil || !known {
 		return jobs.Move{}, verdict{}, orGone(err, r.fleet())
 	}
+	if len(fleet.Spec) == 0 { // an Auto Scaling group's servers were launched by no spec of ours
+		fleet.Spec = json.RawMessage(`{}`)
+	}
 	health, err := gate.health(fleet.Spec, func() (launch.Healthy, error) { return healthy(fleet) })
 	if err != nil {
 		return jobs.Move{}, verdict{}, err

@@ -17,6 +17,8 @@ const (
 	// refreshPoll is between looks at an instance refresh under way, foreignPoll at one that somebody else started.
 	refreshPoll = 30 * time.Second
 	foreignPoll = time.Minute
+	// surplusPatience is how long a group may take to scale in what an ended refresh had launched ahead.
+	surplusPatience = 10 * time.Minute
 	// refreshesKept is how many refreshes that ended are told from ones that a lost call may have started.
 	refreshesKept = 20
 )
@@ -178,12 +180,8 @@ func (r *refresh) begin(ctx context.Context, turn *jobs.Turn, lot lot) (jobs.Mov
 	if err != nil {
 		return jobs.Move{}, err
 	}
-	if err := r.enlist(ctx, turn, g, lot); err != nil {
-		return jobs.Move{}, err
-	}
-	if _, done, err := r.standing(ctx, g, lot.Ordinals, lot.Image.Ref); err != nil || !done.Empty() { // somebody else's refresh was faster
-		r.passed(done)
-		return jobs.Done(), err
+	if done, lost, err := r.take(ctx, turn, g, lot); err != nil || !done.Empty() || !lost.Empty() {
+		return jobs.Done(), err // the lot is another one now
 	}
 	r.state.Run = &refreshRun{Version: version, Lot: lot.Ordinals, Checkpoint: checkpoint(g, r.state.Template.ID, version, lot.Ordinals.Len())}
 	return jobs.Done(), turn.Save(ctx)

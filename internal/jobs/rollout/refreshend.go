@@ -20,7 +20,7 @@ func (r *refresh) abandon(ctx context.Context, turn *jobs.Turn) (jobs.Move, erro
 	if err != nil {
 		return jobs.Move{}, err
 	}
-	if unsettled(g) && turn.Job.Phase != jobs.Undoing {
+	if (unsettled(g) || surplus(g)) && turn.Job.Phase != jobs.Undoing {
 		return jobs.Look(refreshPoll, "the last instances of the group %s to come and go", g.Name), nil
 	}
 	r.state.Run = nil

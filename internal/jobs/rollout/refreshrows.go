@@ -46,7 +46,11 @@ func (r *refresh) enlist(ctx context.Context, turn *jobs.Turn, g cloud.Group, lo
 	for _, server := range servers {
 		rows[server.Ordinal] = server
 	}
-	changed := assign(rows, r.rows(turn, g, r.names(lot.Image), len(rows) == 0), lot)
+	var rolled ordinals.Set
+	if !lot.Back {
+		rolled = common(r.progress.Rolled, lot.Ordinals)
+	}
+	changed := assign(rows, r.rows(turn, g, r.names(lot.Image), len(rows) == 0), rolled, lot)
 	var taken []int // the ledger lets nobody take an ordinal that is held
 	for _, row := range changed {
 		if was := rows[row.Ordinal].InstanceID; was != "" && was != row.InstanceID {
@@ -95,7 +99,7 @@ func (r *refresh) rows(turn *jobs.Turn, g cloud.Group, names map[string]string, 
 
 // assign gives ordinals to instances, and tells the rows that change. Rows whose instance is gone and whose ordinal nobody takes
 // stay. Instances that find no free ordinal get a new one if there are no rows yet; else those that they replace are there still.
-func assign(rows map[int]ledger.Server, instances map[string]ledger.Server, lot lot) []ledger.Server {
+func assign(rows map[int]ledger.Server, instances map[string]ledger.Server, rolled ordinals.Set, lot lot) []ledger.Server {
 	held, free := map[string]int{}, map[bool][]int{} // free ordinals, of the lot and outside
 	var old []string                                 // instances that hold an ordinal of the lot and run another image
 	for _, ordinal := range slices.Sorted(maps.Keys(rows)) {
@@ -118,11 +122,11 @@ func assign(rows map[int]ledger.Server, instances map[string]ledger.Server, lot 
 		return ordinal, true
 	}
 	for next, id := range newcomers(instances, held, lot.Image.Ref) {
-		rolled := instances[id].Image == lot.Image.Ref
-		ordinal, ok := take(rolled)
+		runs := instances[id].Image == lot.Image.Ref
+		ordinal, ok := take(runs)
 		if !ok {
-			ordinal, ok = take(!rolled)
-			if ok && rolled && len(old) > 0 { // an old one changes places with it
+			ordinal, ok = take(!runs)
+			if ok && runs && len(old) > 0 { // an old one changes places with it
 				ordinal, held[old[0]], old = held[old[0]], ordinal, old[1:]
 			}
 		}
@@ -133,6 +137,7 @@ func assign(rows map[int]ledger.Server, instances map[string]ledger.Server, lot 
 			held[id] = ordinal
 		}
 	}
+	settleRolled(held, instances, rolled, lot)
 	var changed []ledger.Server
 	for id, ordinal := range held {
 		row := instances[id]
@@ -143,6 +148,70 @@ func assign(rows map[int]ledger.Server, instances map[string]ledger.Server, lot 
 	}
 	slices.SortFunc(changed, func(a, b ledger.Server) int { return a.Ordinal - b.Ordinal })
 	return changed
+}
+
+// settleRolled lets ordinals that count as rolled have instances that run the image before others of the lot do.
+func settleRolled(held map[string]int, instances map[string]ledger.Server, rolled ordinals.Set, lot lot) {
+	holder := map[int]string{}
+	for id, ordinal := range held {
+		holder[ordinal] = id
+	}
+	runs := func(ordinal int) bool {
+		return instances[holder[ordinal]].Image == lot.Image.Ref && holder[ordinal] != ""
+	}
+	var spare []int
+	for ordinal := range lot.Ordinals.Minus(rolled).All() {
+		if runs(ordinal) {
+			spare = append(spare, ordinal)
+		}
+	}
+	for ordinal := range rolled.All() {
+		if runs(ordinal) || len(spare) == 0 {
+			continue
+		}
+		from := spare[0]
+		spare = spare[1:]
+		held[holder[from]] = ordinal
+		if other := holder[ordinal]; other != "" {
+			held[other] = from
+		}
+	}
+}
+
+// take brings the ledger's rows up to date and counts what runs the lot's image. Instances come and go beside a refresh: one that was
+// rolled and died comes back from the group's former version, and is the current wave's once more.
+func (r *refresh) take(ctx context.Context, turn *jobs.Turn, g cloud.Group, asked lot) (done, lost ordinals.Set, err error) {
+	p := &r.progress
+	all := asked
+	if !asked.Back {
+		all.Ordinals = asked.Ordinals.Plus(p.Rolled)
+	}
+	if err := r.enlist(ctx, turn, g, all); err != nil {
+		return done, lost, err
+	}
+	held, run, err := r.standing(ctx, g, all.Ordinals, asked.Image.Ref)
+	if err != nil {
+		return done, lost, err
+	}
+	done = common(asked.Ordinals, run)
+	if !asked.Back && p.Wave < len(p.Waves) {
+		lost = common(p.Rolled, held).Minus(run)
+	}
+	r.passed(done)
+	if stay(g) >= g.Desired { // else they come yet
+		if err := r.vacate(ctx, turn, all.Ordinals.Minus(held)); err != nil {
+			return done, lost, err
+		}
+	}
+	if !lost.Empty() {
+		turn.Note("ordinals %s were replaced by the group meanwhile, and are to be rolled again", lost)
+		for i := range p.Waves {
+			p.Waves[i].Ordinals = p.Waves[i].Ordinals.Minus(lost)
+		}
+		p.Waves[p.Wave].Ordinals = p.Waves[p.Wave].Ordinals.Plus(lost)
+		p.Rolled = p.Rolled.Minus(lost)
+	}
+	return done, lost, nil
 }
 
 // newcomers are the instances without an ordinal, those that run the image first.

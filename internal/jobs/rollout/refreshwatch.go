@@ -72,6 +72,20 @@ func (r *refresh) reached(ctx context.Context, run *refreshRun, f cloud.Refresh)
 	return err == nil && !unsettled(g), err
 }
 
+// surplus says whether the group has more instances than it wants: those that a refresh launched ahead, until it scales them in.
+func surplus(g cloud.Group) bool { return stay(g) > g.Desired }
+
+// stay counts the instances that are neither on their way out nor in standby.
+func stay(g cloud.Group) int {
+	n := 0
+	for _, m := range g.Members {
+		if m.Stays() && m.State != "Standby" {
+			n++
+		}
+	}
+	return n
+}
+
 func unsettled(g cloud.Group) bool {
 	return slices.ContainsFunc(g.Members, func(m cloud.Member) bool { return !m.Settled() })
 }
@@ -159,24 +173,14 @@ func (r *refresh) close(ctx context.Context, turn *jobs.Turn, lot lot, f cloud.R
 		return jobs.Move{}, err
 	}
 	whole := run.Checkpoint == 0
-	if unsettled(g) {
+	if unsettled(g) || surplus(g) && turn.Now().Before(f.Ended.Add(surplusPatience)) {
 		return jobs.Look(refreshPoll, "the last instances of the group %s to come and go", g.Name), nil
 	}
-	if err := r.enlist(ctx, turn, g, lot); err != nil {
-		return jobs.Move{}, err
-	}
-	held, done, err := r.standing(ctx, g, lot.Ordinals, lot.Image.Ref)
+	done, _, err := r.take(ctx, turn, g, lot)
 	if err != nil {
 		return jobs.Move{}, err
 	}
-	r.passed(done)
-	vacant := lot.Ordinals.Minus(held)
-	if len(g.Members) < g.Desired { // they come yet
-		vacant = ordinals.Set{}
-	}
-	if err := r.vacate(ctx, turn, vacant); err != nil {
-		return jobs.Move{}, err
-	}
+	vacant := common(lot.Ordinals, p.Vacant)
 	rest := common(run.Lot, lot.Ordinals).Minus(done).Minus(vacant)
 	turn.Note("the instance refresh %s is %s: %d servers run %s", f.ID, f.Status, done.Len(), lot.Image.Ref)
 	switch {

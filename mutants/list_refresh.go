@@ -1,0 +1,41 @@
+package main
+
+// refreshMutants change how a fleet that is an Auto Scaling group comes to another image.
+func refreshMutants() []mutant {
+	return []mutant{
+		{
+			name:   "refresh-fought",
+			breaks: "7: an instance refresh that somebody else started is cancelled",
+			edits:  []edit{{rolloutFolder + "refresh.go", `	if r.ours(active) && !turn.Job.Lost.IsZero() && active.Status != cloud.RefreshCancelling {`, `	if active.Status != cloud.RefreshCancelling {`}},
+			tests:  in(rigTests, "TestSomebodyElsesRefreshIsWaitedFor"),
+		},
+		{
+			name:   "refresh-started-twice",
+			breaks: "a refresh whose answer was lost is not recognised",
+			edits: []edit{{rolloutFolder + "refreshwatch.go", `		if r.isRun(run, f) {
+			return r.started(ctx, turn, f.ID, "found")
+		}`, `		if false && r.isRun(run, f) {
+			return r.started(ctx, turn, f.ID, "found")
+		}`}},
+			tests: in(rigTests, "TestARefreshIsStartedOnceWhateverBecomesOfTheCall"),
+		},
+		{
+			name:   "refresh-to-latest",
+			breaks: "a refresh is not pinned: the group follows $Latest from then on",
+			edits:  []edit{{rolloutFolder + "refreshwatch.go", `cloud.LaunchTemplate{ID: r.state.Template.ID, Version: run.Version}, Checkpoints`, `cloud.LaunchTemplate{ID: r.state.Template.ID, Version: "$Latest"}, Checkpoints`}},
+			tests:  in(rigTests, "TestAGroupIsRefreshedInWavesWhateverDies"),
+		},
+		{
+			name:   "refresh-of-what-moves",
+			breaks: "a group that follows $Latest is refreshed, and could not be brought back",
+			edits:  []edit{{rolloutFolder + "refresh.go", `	case strings.HasPrefix(g.Template.Version, "$"):`, `	case strings.HasPrefix(g.Template.Version, "never"):`}},
+			tests:  in(rigTests, "TestAGroupThatFollowsWhatMovesIsRefused"),
+		},
+		{
+			name:   "lost-not-rolled-again",
+			breaks: "what was rolled and then replaced by the group counts as rolled all the same",
+			edits:  []edit{{rolloutFolder + "refreshrows.go", `	settleRolled(held, instances, rolled, lot)`, `	_ = rolled`}},
+			tests:  in(rigTests, "TestAPausedRolloutRefreshesNothingMore"),
+		},
+	}
+}
