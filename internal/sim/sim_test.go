@@ -105,9 +105,10 @@ func TestRandomSchedulesKeepEveryPromise(t *testing.T) {
 	}
 	var mu sync.Mutex
 	var calls int64
-	var faults, violations int
+	var faults, violations, rollouts int
+	floor := 1.0
 	t.Cleanup(func() {
-		fmt.Printf("schedules=%d calls=%d faults=%d violations=%d\n", *seeds, calls, faults, violations)
+		fmt.Printf("schedules=%d calls=%d faults=%d violations=%d rollouts=%d rollout-floor=%.3f\n", *seeds, calls, faults, violations, rollouts, floor)
 	})
 	for seed := *first; seed < *first+uint64(*seeds); seed++ {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
@@ -117,6 +118,9 @@ func TestRandomSchedulesKeepEveryPromise(t *testing.T) {
 			}
 			mu.Lock()
 			calls, faults, violations = calls+result.Calls, faults+result.Faults, violations+len(result.Violations)
+			if rollouts += result.Rollouts; result.Rollouts > 0 {
+				floor = min(floor, result.Floor)
+			}
 			mu.Unlock()
 			if *seeds == 1 {
 				t.Logf("the schedule:\n%s", strings.Join(result.Story, "\n"))

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -82,9 +83,7 @@ func (w *wheel) stamp(ctx context.Context, r *rig.Rig, ami string) error {
 		if thing != nil {
 			item["b"] = &types.AttributeValueMemberB{Value: b}
 		}
-		for name, value := range attributes {
-			item[name] = value
-		}
+		maps.Copy(item, attributes)
 		_, err = r.User.DynamoDB().PutItem(ctx, &dynamodb.PutItemInput{TableName: aws.String(r.User.Common.Prefix + "-ledger"), Item: item})
 		return err
 	}

@@ -57,13 +57,13 @@ func (c Config) Survey(ctx context.Context, job *jobs.Job, raw json.RawMessage, 
 		}
 	}
 	p := l.progress
-	return Stamping{Image: Image(p.Image), Ladder: p.Ladder, Groups: p.Groups, TargetGroups: p.TargetGroups}, look.findings, nil
+	return Stamping{Image: p.Image, Ladder: p.Ladder, Groups: p.Groups, TargetGroups: p.TargetGroups}, look.findings, nil
 }
 
 // Resolve finds a version of ours, or an AMI, and that it can be launched where the job works.
 func (c Config) Resolve(ctx context.Context, job *jobs.Job, ref string) (Image, error) {
 	found, _, err := (&launch{Config: c, spec: Spec{Image: ref}, job: job}).resolveImage(ctx)
-	return Image(found), err
+	return found, err
 }
 
 // Succession is the child that launches successors for the ordinals; Trial the one that asks their holders. Name tells the

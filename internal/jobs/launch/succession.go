@@ -139,7 +139,7 @@ func (h *heir) prepare(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) 
 	}
 	p := &h.progress
 	p.Heirs, p.Owned, p.Planned = &d, true, h.set
-	p.Image, p.Ladder, p.Groups, p.TargetGroups = image(d.Stamping.Image), d.Stamping.Ladder, d.Stamping.Groups, d.Stamping.TargetGroups
+	p.Image, p.Ladder, p.Groups, p.TargetGroups = d.Stamping.Image, d.Stamping.Ladder, d.Stamping.Groups, d.Stamping.TargetGroups
 	return jobs.Done(), nil
 }
 

@@ -1,7 +1,6 @@
 package rollout_test
 
 import (
-	"fmt"
 	"testing"
 	"testing/synctest"
 
@@ -55,7 +54,7 @@ func TestARolloutSurvivesADeathAtAnyCall(t *testing.T) {
 							t.Errorf("the fleet is %+v", fleet)
 						}
 						if t.Failed() {
-							t.Log(fmt.Sprintf("death at call %d (after: %v)", at, after))
+							t.Logf("death at call %d (after: %v)", at, after)
 						}
 					})
 					if t.Failed() {

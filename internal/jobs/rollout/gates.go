@@ -54,7 +54,7 @@ func (r *rollout) ask(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
 		return jobs.Done(), nil
 	}
 	gate := r.spec.Gate[p.Gate]
-	verdict := verdict{passed: true}
+	var verdict verdict
 	switch {
 	case gate.Approve:
 		p.Gate++

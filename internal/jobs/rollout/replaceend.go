@@ -193,7 +193,7 @@ func attached(servers []ledger.Server) map[string][]string {
 }
 
 // detach takes servers out of their target groups, and tells whether there are any. A group that is gone has let go of them.
-func (r *replace) detach(ctx context.Context, servers []ledger.Server) (any bool, err error) {
+func (r *replace) detach(ctx context.Context, servers []ledger.Server) (registered bool, err error) {
 	groups := attached(servers)
 	for _, arn := range sortedKeys(groups) {
 		if err := r.TargetGroups(r.progress.Target).Deregister(ctx, arn, groups[arn]...); err != nil && !jobs.IsClass(err, jobs.NotFound) {
