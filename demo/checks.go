@@ -23,10 +23,15 @@ type estate struct {
 	snapshots []types.Snapshot
 	truth     map[string]map[string]int // the endpoint's own counts
 	ledger    []ledger.Server
-	current   string // AMI, as `stampmill image show web --ami` prints it
-	parameter string // AMI, as /images/web names it
+	others    map[string]bool // ids of the other fleets' servers and of the Auto Scaling group's
+	newest    string          // AMI of web@2
+	current   string          // AMI, as `stampmill image show web --ami` prints it
+	parameter string          // AMI, as /images/web names it
 	told      []answer
 }
+
+// amis is how many AMIs there are in the end: two versions of each of the two images.
+const amis = 4
 
 // verdict is one line of the summary: what must hold, and what is wrong; empty if it holds.
 type verdict struct{ promise, wrong string }
@@ -42,17 +47,30 @@ func (s *show) check(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	verdicts := []verdict{
-		{fmt.Sprintf("%d workers were killed while they held a claim; the jobs succeeded", len(s.kills)), unequal("kills", len(s.kills), 2)},
-		{fmt.Sprintf("EC2 runs exactly %d servers, and no builder or test server is left", servers), e.servers()},
+	a, err := s.after(ctx, e)
+	if err != nil {
+		return err
+	}
+	return s.judge([]verdict{
+		{"a worker was killed while it held a claim; its job succeeded", unequal("kills", len(s.kills), 1)},
+		{fmt.Sprintf("EC2 runs exactly %d servers of %s, those of the other fleets, and nothing else", servers, fleet), e.servers()},
 		{"each ordinal has one holder, and EC2 runs it", e.holders()},
-		{"there is exactly one AMI, with its snapshots and no others", e.image()},
-		{"the image's current version and its parameter name that AMI; all servers run it", e.versions()},
+		{fmt.Sprintf("there are exactly %d AMIs, with their snapshots and no others", amis), e.image()},
+		{"web@2 is current, its parameter names its AMI, and all servers run it", e.versions()},
 		{"the endpoint's own books say the same, volumes included", e.books()},
 		{fmt.Sprintf("%d servers know their own names, all different (read on them)", servers), e.names()},
 		{fmt.Sprintf("%d servers know their own settings, all different, as servers.csv has them (read on them)", servers), e.settings(rows)},
 		{fmt.Sprintf("%d servers serve a page with their own name on it (asked on them)", servers), e.pages()},
-	}
+		{fmt.Sprintf("each of the %d servers was replaced, and its successor has its name", servers), a.on(fleet, "web@2") + a.replaced(fleet)},
+		{fmt.Sprintf("the Auto Scaling group %s runs web@2: its own instance refresh did it", group), a.groupOn("web@2")},
+		{fmt.Sprintf("%s runs web@2 in place: its servers kept their ids", cache), a.on(cache, "web@2") + a.kept(cache)},
+		{fmt.Sprintf("%s runs web@1 as before: its canary failed the gate and was rolled back", legacy), a.on(legacy, "web@1")},
+		{"stampmill drift finds none", a.drift},
+	})
+}
+
+// judge prints the summary; a promise that does not hold is an error.
+func (s *show) judge(verdicts []verdict) error {
 	bad := 0
 	for _, v := range verdicts {
 		if v.wrong == "" {
@@ -100,25 +118,50 @@ func (s *show) survey(ctx context.Context) (*estate, error) {
 	if err := json.Unmarshal([]byte(list), &e.ledger); err != nil {
 		return nil, fmt.Errorf("stampmill fleet servers -o json: %w", err)
 	}
-	current, err := s.Stampmill(ctx, "image", "show", image, "--ami")
-	if err != nil {
-		return nil, err
+	for ref, ami := range map[string]*string{image: &e.current, image + "@2": &e.newest} {
+		out, err := s.Stampmill(ctx, "image", "show", ref, "--ami")
+		if err != nil {
+			return nil, err
+		}
+		*ami = strings.TrimSpace(out)
 	}
-	e.current = strings.TrimSpace(current)
 	parameter, err := s.aws.SSM.GetParameter(ctx, &ssm.GetParameterInput{Name: aws.String("/images/" + image)})
 	if err != nil {
 		return nil, err
 	}
 	e.parameter = aws.ToString(parameter.Parameter.Value)
+	if e.others, err = s.ofOthers(ctx, e.instances); err != nil {
+		return nil, err
+	}
 	e.told, err = s.ask(ctx, e.running())
 	return e, err
 }
 
-// running are the ids of the servers that run.
+// ofOthers are the ids that the ledger names for the other fleets, and those that carry the Auto Scaling group's tag.
+func (s *show) ofOthers(ctx context.Context, instances []types.Instance) (map[string]bool, error) {
+	fleets, err := s.holders(ctx)
+	if err != nil {
+		return nil, err
+	}
+	others := map[string]bool{}
+	for _, name := range []string{legacy, cache} {
+		for _, server := range fleets[name] {
+			others[server.InstanceID] = true
+		}
+	}
+	for _, i := range instances {
+		if inGroup(i) && i.State.Name == types.InstanceStateNameRunning {
+			others[*i.InstanceId] = true
+		}
+	}
+	return others, nil
+}
+
+// running are the ids of the servers that run and are no other fleet's.
 func (e *estate) running() []string {
 	var ids []string
 	for _, i := range e.instances {
-		if i.State.Name == types.InstanceStateNameRunning {
+		if i.State.Name == types.InstanceStateNameRunning && !e.others[*i.InstanceId] {
 			ids = append(ids, *i.InstanceId)
 		}
 	}
@@ -128,7 +171,9 @@ func (e *estate) running() []string {
 func (e *estate) servers() string {
 	states := map[types.InstanceStateName]int{}
 	for _, i := range e.instances {
-		states[i.State.Name]++
+		if !e.others[*i.InstanceId] {
+			states[i.State.Name]++
+		}
 	}
 	running := states[types.InstanceStateNameRunning]
 	delete(states, types.InstanceStateNameRunning)
@@ -163,13 +208,18 @@ func (e *estate) holders() string {
 }
 
 func (e *estate) image() string {
-	if len(e.images) != 1 || e.images[0].State != types.ImageStateAvailable {
-		return fmt.Sprintf("there are %d AMIs, want one that is available", len(e.images))
+	if len(e.images) != amis {
+		return unequal("AMIs", len(e.images), amis)
 	}
 	var named, there []string
-	for _, device := range e.images[0].BlockDeviceMappings {
-		if device.Ebs != nil {
-			named = append(named, aws.ToString(device.Ebs.SnapshotId))
+	for _, image := range e.images {
+		if image.State != types.ImageStateAvailable {
+			return fmt.Sprintf("the AMI %s is %s", *image.ImageId, image.State)
+		}
+		for _, device := range image.BlockDeviceMappings {
+			if device.Ebs != nil {
+				named = append(named, aws.ToString(device.Ebs.SnapshotId))
+			}
 		}
 	}
 	for _, snapshot := range e.snapshots {
@@ -178,21 +228,18 @@ func (e *estate) image() string {
 	slices.Sort(named)
 	slices.Sort(there)
 	if len(named) == 0 || !slices.Equal(named, there) {
-		return fmt.Sprintf("the AMI is made of the snapshots %v, EC2 has %v", named, there)
+		return fmt.Sprintf("the AMIs are made of the snapshots %v, EC2 has %v", named, there)
 	}
 	return ""
 }
 
 func (e *estate) versions() string {
-	if len(e.images) != 1 {
-		return fmt.Sprintf("there are %d AMIs", len(e.images))
-	}
-	ami := aws.ToString(e.images[0].ImageId)
+	ami := e.newest
 	if e.current != ami || e.parameter != ami {
-		return fmt.Sprintf("EC2 has %s, stampmill image show says %s, the parameter %s", ami, e.current, e.parameter)
+		return fmt.Sprintf("web@2 is %s, current is %s, the parameter says %s", ami, e.current, e.parameter)
 	}
 	for _, i := range e.instances {
-		if i.State.Name == types.InstanceStateNameRunning && aws.ToString(i.ImageId) != ami {
+		if i.State.Name == types.InstanceStateNameRunning && !e.others[*i.InstanceId] && aws.ToString(i.ImageId) != ami {
 			return fmt.Sprintf("%s runs %s, want %s", *i.InstanceId, aws.ToString(i.ImageId), ami)
 		}
 	}
@@ -201,8 +248,9 @@ func (e *estate) versions() string {
 
 func (e *estate) books() string {
 	delete(e.truth["instances"], "terminated")
-	want := map[string]map[string]int{"instances": {"running": servers}, "images": {"available": 1},
-		"snapshots": {"completed": len(e.snapshots)}, "volumes": {"in-use": servers}}
+	all := servers + len(e.others)
+	want := map[string]map[string]int{"instances": {"running": all}, "images": {"available": amis},
+		"snapshots": {"completed": len(e.snapshots)}, "volumes": {"in-use": all}}
 	for thing, states := range want {
 		if !maps.Equal(e.truth[thing], states) {
 			return fmt.Sprintf("%s: %v, want %v", thing, e.truth[thing], states)

@@ -13,7 +13,7 @@ import (
 
 // whole is an estate in which everything holds, with its settings' rows.
 func whole() (*estate, map[string]map[string]string) {
-	e := &estate{current: "ami-1", parameter: "ami-1"}
+	e := &estate{current: "ami-1", parameter: "ami-1", newest: "ami-1", others: map[string]bool{"i-other": true}}
 	rows := map[string]map[string]string{}
 	instance := func(id string, state types.InstanceStateName) types.Instance {
 		return types.Instance{InstanceId: &id, ImageId: aws.String("ami-1"), State: &types.InstanceState{Name: state}}
@@ -26,11 +26,16 @@ func whole() (*estate, map[string]map[string]string) {
 		rows[strconv.Itoa(n)] = map[string]string{"seat": strconv.Itoa(n)}
 	}
 	e.instances = append(e.instances, instance("i-builder", types.InstanceStateNameTerminated))
-	e.images = []types.Image{{ImageId: aws.String("ami-1"), State: types.ImageStateAvailable,
-		BlockDeviceMappings: []types.BlockDeviceMapping{{Ebs: &types.EbsBlockDevice{SnapshotId: aws.String("snap-1")}}}}}
-	e.snapshots = []types.Snapshot{{SnapshotId: aws.String("snap-1")}}
-	e.truth = map[string]map[string]int{"instances": {"running": servers, "terminated": 1}, "images": {"available": 1},
-		"snapshots": {"completed": 1}, "volumes": {"in-use": servers}}
+	e.instances = append(e.instances, instance("i-other", types.InstanceStateNameRunning))
+	*e.instances[servers+1].ImageId = "ami-9"
+	for n := range amis {
+		snapshot := fmt.Sprintf("snap-%d", n)
+		e.images = append(e.images, types.Image{ImageId: aws.String(fmt.Sprintf("ami-%d", n)), State: types.ImageStateAvailable,
+			BlockDeviceMappings: []types.BlockDeviceMapping{{Ebs: &types.EbsBlockDevice{SnapshotId: &snapshot}}}})
+		e.snapshots = append(e.snapshots, types.Snapshot{SnapshotId: &snapshot})
+	}
+	e.truth = map[string]map[string]int{"instances": {"running": servers + 1, "terminated": 1}, "images": {"available": amis},
+		"snapshots": {"completed": amis}, "volumes": {"in-use": servers + 1}}
 	return e, rows
 }
 
@@ -60,8 +65,10 @@ func TestEachFlawFailsItsCheck(t *testing.T) {
 		{"two ordinals of one server", "holders", func(e *estate) { e.ledger[7].InstanceID = "i-8" }},
 		{"a server without an ordinal", "holders", func(e *estate) { e.instances[servers].State.Name = types.InstanceStateNameRunning }},
 		{"an ordinal twice", "holders", func(e *estate) { e.ledger[7].Ordinal = 8 }},
-		{"a second AMI", "image", func(e *estate) { e.images = append(e.images, e.images[0]) }},
-		{"a snapshot of no AMI", "image", func(e *estate) { e.snapshots = append(e.snapshots, types.Snapshot{SnapshotId: aws.String("snap-2")}) }},
+		{"an AMI too many", "image", func(e *estate) { e.images = append(e.images, e.images[0]) }},
+		{"a snapshot of no AMI", "image", func(e *estate) { e.snapshots = append(e.snapshots, types.Snapshot{SnapshotId: aws.String("snap-9")}) }},
+		{"an AMI that failed", "image", func(e *estate) { e.images[2].State = types.ImageStateFailed }},
+		{"a server of no fleet", "servers", func(e *estate) { e.others = nil }},
 		{"current names another AMI", "versions", func(e *estate) { e.current = "ami-2" }},
 		{"a server of another AMI", "versions", func(e *estate) { e.instances[3].ImageId = aws.String("ami-2") }},
 		{"a volume that nobody has", "books", func(e *estate) { e.truth["volumes"]["available"] = 1 }},

@@ -37,6 +37,7 @@ type strike struct {
 	call    string
 	times   int
 	applied func(map[string]map[string]int) bool // of EC2's own counts
+	struck  chan struct{}                        // closed when it has died; may be nil
 }
 
 // strikeDown kills a worker that makes the call, after EC2 has carried it out and before the worker learns of it: the

@@ -1,9 +1,10 @@
 // Demo shows Stampmill's main job on one machine, with nothing but Go: real binaries, real sockets, the example specs.
 //
 // It starts the embedded AWS endpoint and three workers in a temporary folder, bakes an image, stamps 200 servers from it,
-// and each time kills a worker with SIGKILL while the jobs table says that it holds the claim. Then it checks what is
-// left: in EC2's own state, in the ledger, and on every server. It leaves nothing running; the folder stays only if a
-// check failed.
+// and kills a worker with SIGKILL while the jobs table says that it holds the claim. Then comes a patch day: a newer base
+// AMI is out, a policy notices, the images are baked again, parents first, and the fleets are rolled, each sort in its way;
+// one of them back, since its canary fails. In the end it checks what is left: in EC2's own state, in the ledger, and on
+// every server. It leaves nothing running; the folder stays only if a check failed.
 package main
 
 import (
@@ -46,7 +47,7 @@ func run(ctx context.Context, say *speaker) error {
 	}
 	s := &show{Stage: &stage.Stage{Folder: folder}, say: say}
 	defer s.Processes.End()
-	for _, act := range []func(context.Context) error{s.build, s.open, s.bake, s.launch, s.tell, s.check} {
+	for _, act := range []func(context.Context) error{s.build, s.open, s.bake, s.launch, s.tell, s.patch, s.check} {
 		if err = act(ctx); err != nil {
 			break
 		}

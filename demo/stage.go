@@ -6,6 +6,7 @@ import (
 
 	"github.com/stampmill/stampmill/internal/aws/clients"
 	"github.com/stampmill/stampmill/internal/jobs"
+	"github.com/stampmill/stampmill/internal/jobs/ledger"
 	"github.com/stampmill/stampmill/internal/stage"
 )
 
@@ -24,6 +25,7 @@ type show struct {
 	workers []*worker
 	aws     *clients.Regional
 	kills   []kill
+	before  map[string][]ledger.Server // the fleets before the patch day
 }
 
 // build compiles the three programs into the folder.

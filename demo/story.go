@@ -16,33 +16,54 @@ const (
 	servers = 200
 )
 
-// bake submits the example bake, and kills a worker while EC2 captures the image.
+// bake submits the example bake.
 func (s *show) bake(ctx context.Context) error {
 	s.say.act("Bake an image: set a server up once, verify it, take its AMI, test a server from that AMI")
-	return s.submit(ctx, "bake.yaml", strike{call: "CreateImage", times: 1, applied: func(ec2 map[string]map[string]int) bool {
-		return ec2["images"]["pending"]+ec2["images"]["available"] > 0
-	}})
+	return s.submit(ctx, "bake.yaml", nil)
 }
 
-// launch submits the example fleet, and kills a worker while EC2 launches the servers.
+// launch submits the example fleet, and kills a worker while EC2 launches the servers. Meanwhile the others take in what
+// the patch day is about.
 func (s *show) launch(ctx context.Context) error {
-	s.say.act("Stamp %d servers from it, each with its own name and settings", servers)
-	return s.submit(ctx, "launch.yaml", strike{call: "RunInstances", times: 2, applied: func(ec2 map[string]map[string]int) bool {
-		return ec2["instances"]["pending"]+ec2["instances"]["running"] >= servers
-	}})
+	s.say.act("Stamp %d servers from it, each with its own name and settings; and a second image, three more fleets", servers)
+	both, inner := errgroup.WithContext(ctx)
+	struck := make(chan struct{})
+	both.Go(func() error {
+		return s.submit(inner, "launch.yaml", &strike{call: "RunInstances", times: 2, struck: struck, applied: func(ec2 map[string]map[string]int) bool {
+			return ec2["instances"]["pending"]+ec2["instances"]["running"] >= servers
+		}})
+	})
+	both.Go(func() error {
+		select {
+		case <-struck:
+			return s.settle(inner)
+		case <-inner.Done():
+			return inner.Err()
+		}
+	})
+	if err := both.Wait(); err != nil {
+		return err
+	}
+	return s.remember(ctx)
 }
 
 // submit enqueues an example's spec with the command line, tells what the command line tells, and strikes a worker down
-// meanwhile. A job that fails is told by the checks.
-func (s *show) submit(ctx context.Context, file string, k strike) error {
+// meanwhile, if it is told to.
+func (s *show) submit(ctx context.Context, file string, k *strike) error {
 	path := filepath.Join("examples", "demo", file)
 	s.say.quote("stampmill submit --wait "+path, "", 0)
 	both, ctx := errgroup.WithContext(ctx)
 	ready := make(chan struct{})
 	both.Go(func() error {
 		close(ready)
-		if err := s.strikeDown(ctx, k); err != nil {
+		if k == nil {
+			return nil
+		}
+		if err := s.strikeDown(ctx, *k); err != nil {
 			return err
+		}
+		if k.struck != nil {
+			close(k.struck)
 		}
 		return s.takenOver(ctx)
 	})
@@ -109,7 +130,7 @@ func (s *show) tell(ctx context.Context) error {
 		text string
 		most int
 	}{
-		{"image list", 10}, {"image show " + image, 10}, {"fleet show " + fleet, 20}, {"fleet servers " + fleet, 6},
+		{"image list", 10}, {"fleet list", 10}, {"fleet servers " + fleet, 6},
 	} {
 		out, err := s.Stampmill(ctx, strings.Fields(command.text)...)
 		if err != nil {

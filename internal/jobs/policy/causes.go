@@ -28,7 +28,7 @@ func (e *Evaluator) causes(ctx context.Context, p *Policy, now time.Time) (map[s
 	if err != nil {
 		return nil, err
 	}
-	look := &watch{Evaluator: e, policy: *p, now: now, images: map[string]ledger.Image{}, sources: map[string]string{}}
+	look := &watch{Evaluator: e, policy: *p, now: now, images: map[string]ledger.Image{}, sources: map[string]string{}, parents: map[string]string{}}
 	for _, image := range images {
 		look.images[image.Name] = image
 	}
@@ -47,7 +47,24 @@ func (e *Evaluator) causes(ctx context.Context, p *Policy, now time.Time) (map[s
 			causes[name] = cause
 		}
 	}
+	if p.Spec.When.NewerParent && p.Spec.Do.Restamp != nil {
+		look.descend(names, causes)
+	}
 	return causes, nil
+}
+
+// descend adds the images whose parent has an occasion: the restamp that renews the parent bakes them after it, instead of
+// another one later.
+func (w *watch) descend(names []string, causes map[string]string) {
+	for found := true; found; {
+		found = false
+		for _, name := range names {
+			parent := w.parents[name]
+			if causes[name] == "" && causes[parent] != "" {
+				causes[name], found = clip(fmt.Sprintf("its parent %s is renewed: %s", parent, causes[parent])), true
+			}
+		}
+	}
 }
 
 // watched are the images that the policy is about.
@@ -65,6 +82,7 @@ type watch struct {
 	now     time.Time
 	images  map[string]ledger.Image
 	sources map[string]string // AMI by what names it
+	parents map[string]string // images of ours by what was baked from them
 }
 
 // cause is why the image is to be renewed; empty: it is not.
@@ -81,12 +99,16 @@ func (w *watch) cause(ctx context.Context, name string) (string, error) {
 	if err != nil || !found {
 		return "", err
 	}
+	parent, number, ofOurs := parentOf(version)
+	if ofOurs {
+		w.parents[name] = parent
+	}
 	if when.NewerBase {
 		if cause, err := w.base(ctx, image, version); err != nil || cause != "" {
 			return cause, err
 		}
 	}
-	if parent, number, ok := parentOf(version); ok && when.NewerParent && w.images[parent].Current > number {
+	if ofOurs && when.NewerParent && w.images[parent].Current > number {
 		return fmt.Sprintf("%s@%d is newer than its parent %s", parent, w.images[parent].Current, version.Parent), nil
 	}
 	since := version.Committed

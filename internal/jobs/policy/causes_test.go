@@ -33,7 +33,7 @@ func TestOnlyImagesWithAnOccasionAreRestamped(t *testing.T) {
 		{"a newer base", `"newerBase":true`, `["base","other"]`},
 		{"a newer parent", `"newerParent":true`, `["web"]`},
 		{"an age", `"olderThan":"30d"`, `["old"]`},
-		{"any of them", `"newerBase":true,"newerParent":true,"olderThan":"30d"`, `["base","old","other","web"]`},
+		{"any of them, and what is baked from those", `"newerBase":true,"newerParent":true,"olderThan":"30d"`, `["base","old","other","same","web"]`},
 		{"no age at all", `"olderThan":"90d"`, ``},
 	} {
 		t.Run(c.about, func(t *testing.T) {

@@ -51,7 +51,8 @@ type When struct {
 	Message bool `json:"message,omitempty"`
 	// NewerBase is when the source that an image's stored spec names has come to be another AMI than its current version was baked from.
 	NewerBase bool `json:"newerBase,omitempty"`
-	// NewerParent is when the image of ours that an image's current version was baked from has a newer current version.
+	// NewerParent is when the image of ours that an image's current version was baked from has a newer current version. A
+	// restamp takes it in at once where that image is itself renewed: parents are baked before their children.
 	NewerParent bool `json:"newerParent,omitempty"`
 	// OlderThan is when an image's current version is older than that.
 	OlderThan spec.Duration `json:"olderThan,omitempty" example:"30d"`

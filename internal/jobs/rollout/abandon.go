@@ -81,7 +81,7 @@ func (r *replace) expel(ctx context.Context, turn *jobs.Turn, seconds []ledger.S
 		return jobs.Move{}, err
 	}
 	if left > 0 {
-		return jobs.Look(powerPoll, "%d servers to be terminated that nobody holds an ordinal for", left), nil
+		return jobs.Look(r.soon(powerPoll), "%d servers to be terminated that nobody holds an ordinal for", left), nil
 	}
 	return jobs.Done(), nil
 }

@@ -96,8 +96,8 @@ func (g *Gate) CheckSpec(p *spec.Problems) {
 	if g.NoData != "" && g.Alarm == "" {
 		p.At("noData").Add("only an alarm has a state without data", "remove it")
 	}
-	if w := time.Duration(g.Within); w != 0 && (w < 30*time.Second || w > longest) {
-		p.At("within").Add("expected 30s to 24h, found %s", "", g.Within)
+	if w := time.Duration(g.Within); w != 0 && (w < time.Second || w > longest) {
+		p.At("within").Add("expected 1s to 24h, found %s", "", g.Within)
 	}
 }
 

@@ -59,7 +59,7 @@ func (r *inPlace) mend(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) 
 		return jobs.Move{}, err
 	}
 	if left > 0 {
-		return jobs.Look(powerPoll, "%d servers to get their former root volumes back", left), nil
+		return jobs.Look(r.soon(powerPoll), "%d servers to get their former root volumes back", left), nil
 	}
 	if err := r.noteRoots(ctx, turn, ordinals.Of(mended...), true); err != nil {
 		return jobs.Move{}, err

@@ -164,7 +164,7 @@ func (r *inPlace) wait(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) 
 		if waited := turn.Now().Sub(c.Since); waited >= rootLimit {
 			turn.Warn("%d root volume replacements have not ended after %s; it goes on to wait", left, rootLimit)
 		}
-		return jobs.Look(rootPoll, "%d of %d root volumes to be replaced", left, len(ids)), nil
+		return jobs.Look(r.soon(rootPoll), "%d of %d root volumes to be replaced", left, len(ids)), nil
 	}
 	var done, down []int
 	for ordinal, id := range c.Tasks {

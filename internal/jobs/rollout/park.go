@@ -81,7 +81,7 @@ func (r *replace) park(ctx context.Context, turn *jobs.Turn, _ lot) (jobs.Move, 
 		}
 	}
 	if left > 0 {
-		return jobs.Look(powerPoll, "%d old servers to stop", left), nil
+		return jobs.Look(r.soon(powerPoll), "%d old servers to stop", left), nil
 	}
 	r.enterStage(turn, launching)
 	return jobs.Done(), turn.Save(ctx)
@@ -142,7 +142,7 @@ func (r *replace) restore(ctx context.Context, turn *jobs.Turn, servers []ledger
 		}
 	}
 	if left > 0 {
-		return jobs.Look(powerPoll, "%d old servers to run again", left), nil
+		return jobs.Look(r.soon(powerPoll), "%d old servers to run again", left), nil
 	}
 	if move, err := r.readmit(ctx, turn, up, since); err != nil || !move.IsDone() {
 		return move, err
@@ -171,7 +171,7 @@ func (r *replace) readmit(ctx context.Context, turn *jobs.Turn, servers []ledger
 		}
 	}
 	if waiting > 0 && turn.Now().Sub(since) < DefaultWithin {
-		return jobs.Look(powerPoll, "%d old servers to be healthy again", waiting), nil
+		return jobs.Look(r.soon(powerPoll), "%d old servers to be healthy again", waiting), nil
 	}
 	if waiting > 0 {
 		turn.Warn("%d old servers that serve again are not healthy in their target groups", waiting)

@@ -222,7 +222,7 @@ func (r *refresh) alone(ctx context.Context, turn *jobs.Turn) (jobs.Move, error)
 		if err := r.groups().CancelRefresh(ctx, r.progress.Group); err != nil {
 			return jobs.Move{}, err
 		}
-		return jobs.Look(refreshPoll, "the end of the instance refresh %s, which a lost call started", active.ID), nil
+		return jobs.Look(r.soon(refreshPoll), "the end of the instance refresh %s, which a lost call started", active.ID), nil
 	}
 	return jobs.Look(foreignPoll, "the instance refresh %s of the group %s, which somebody else started: it is %s", active.ID, r.progress.Group, active.Status), nil
 }

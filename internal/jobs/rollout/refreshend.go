@@ -21,7 +21,7 @@ func (r *refresh) abandon(ctx context.Context, turn *jobs.Turn) (jobs.Move, erro
 		return jobs.Move{}, err
 	}
 	if (unsettled(g) || surplus(g)) && turn.Job.Phase != jobs.Undoing {
-		return jobs.Look(refreshPoll, "the last instances of the group %s to come and go", g.Name), nil
+		return jobs.Look(r.soon(refreshPoll), "the last instances of the group %s to come and go", g.Name), nil
 	}
 	r.state.Run = nil
 	if turn.Job.Phase == jobs.Undoing {
@@ -46,7 +46,7 @@ func (r *refresh) endRefresh(ctx context.Context, turn *jobs.Turn) (jobs.Move, e
 		return jobs.Done(), nil
 	}
 	if active.Status == cloud.RefreshCancelling || active.Status == cloud.RefreshRollingBack {
-		return jobs.Look(refreshPoll, "the instance refresh %s, which is %s", active.ID, active.Status), nil
+		return jobs.Look(r.soon(refreshPoll), "the instance refresh %s, which is %s", active.ID, active.Status), nil
 	}
 	begun := false
 	if r.progress.Turning {
@@ -62,7 +62,7 @@ func (r *refresh) endRefresh(ctx context.Context, turn *jobs.Turn) (jobs.Move, e
 			return jobs.Move{}, err
 		}
 	}
-	return jobs.Look(refreshPoll, "the end of the instance refresh %s", active.ID), nil
+	return jobs.Look(r.soon(refreshPoll), "the end of the instance refresh %s", active.ID), nil
 }
 
 // recount finds out which servers of the waves run the image: AWS may have replaced some, or brought some back, that nobody counted.

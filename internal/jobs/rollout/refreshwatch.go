@@ -22,14 +22,14 @@ func (r *refresh) watch(ctx context.Context, turn *jobs.Turn, lot lot) (jobs.Mov
 	}
 	at := slices.IndexFunc(all, func(f cloud.Refresh) bool { return f.ID == run.ID })
 	if at < 0 {
-		return jobs.Look(refreshPoll, "the instance refresh %s to be seen", run.ID), nil
+		return jobs.Look(r.soon(refreshPoll), "the instance refresh %s to be seen", run.ID), nil
 	}
 	f := all[at]
 	switch {
 	case f.Over():
 		return r.close(ctx, turn, lot, f)
 	case f.Status == cloud.RefreshCancelling || f.Status == cloud.RefreshRollingBack:
-		return jobs.Look(refreshPoll, "the instance refresh %s, which is %s", f.ID, f.Status), nil
+		return jobs.Look(r.soon(refreshPoll), "the instance refresh %s, which is %s", f.ID, f.Status), nil
 	}
 	early := r.interrupted(turn, lot)
 	if !early {
@@ -38,7 +38,7 @@ func (r *refresh) watch(ctx context.Context, turn *jobs.Turn, lot lot) (jobs.Mov
 			return jobs.Move{}, err
 		}
 		if !reached {
-			return jobs.Look(refreshPoll, "the instance refresh %s of the group %s: %d%% are new", f.ID, r.progress.Group, f.Percent), nil
+			return jobs.Look(r.soon(refreshPoll), "the instance refresh %s of the group %s: %d%% are new", f.ID, r.progress.Group, f.Percent), nil
 		}
 	}
 	if !run.Ending {
@@ -50,7 +50,7 @@ func (r *refresh) watch(ctx context.Context, turn *jobs.Turn, lot lot) (jobs.Mov
 	if err := r.groups().CancelRefresh(ctx, r.progress.Group); err != nil {
 		return jobs.Move{}, err
 	}
-	return jobs.Look(refreshPoll, "the instance refresh %s to end at a safe point", f.ID), nil
+	return jobs.Look(r.soon(refreshPoll), "the instance refresh %s to end at a safe point", f.ID), nil
 }
 
 // interrupted says whether the refresh has to stop where it is: a person paused the rollout, or its window has closed. AWS knows no
@@ -109,7 +109,7 @@ func (r *refresh) start(ctx context.Context, turn *jobs.Turn, lot lot, all []clo
 	}
 	id, err := r.groups().StartRefresh(ctx, r.request(g, lot))
 	if jobs.IsClass(err, jobs.Busy) {
-		return jobs.Look(refreshPoll, "the group %s, in which something else is under way", r.progress.Group), nil
+		return jobs.Look(r.soon(refreshPoll), "the group %s, in which something else is under way", r.progress.Group), nil
 	}
 	if err != nil {
 		return jobs.Move{}, err
@@ -124,7 +124,7 @@ func (r *refresh) started(ctx context.Context, turn *jobs.Turn, id, how string) 
 	if err := turn.Save(ctx); err != nil {
 		return jobs.Move{}, err
 	}
-	return jobs.Look(refreshPoll, "the instance refresh %s of the group %s", id, r.progress.Group), nil
+	return jobs.Look(r.soon(refreshPoll), "the instance refresh %s of the group %s", id, r.progress.Group), nil
 }
 
 func cmpOr(n, otherwise int) int {
@@ -174,7 +174,7 @@ func (r *refresh) close(ctx context.Context, turn *jobs.Turn, lot lot, f cloud.R
 	}
 	whole := run.Checkpoint == 0
 	if unsettled(g) || surplus(g) && turn.Now().Before(f.Ended.Add(surplusPatience)) {
-		return jobs.Look(refreshPoll, "the last instances of the group %s to come and go", g.Name), nil
+		return jobs.Look(r.soon(refreshPoll), "the last instances of the group %s to come and go", g.Name), nil
 	}
 	done, _, err := r.take(ctx, turn, g, lot)
 	if err != nil {

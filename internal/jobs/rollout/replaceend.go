@@ -140,7 +140,7 @@ func (r *replace) gone(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) 
 		return jobs.Move{}, err
 	}
 	if left > 0 {
-		return jobs.Look(powerPoll, "%d old servers to be terminated", left), nil
+		return jobs.Look(r.soon(powerPoll), "%d old servers to be terminated", left), nil
 	}
 	r.state.Going = ordinals.Set{}
 	return jobs.Done(), nil
@@ -225,7 +225,7 @@ func (r *replace) drained(ctx context.Context, turn *jobs.Turn, servers []ledger
 		turn.Warn("%d servers were still draining after %s and go all the same", count, limit)
 		return jobs.Done(), nil
 	}
-	return jobs.Look(min(powerPoll, limit-waited), "%d old servers to drain", count), nil
+	return jobs.Look(min(r.soon(powerPoll), limit-waited), "%d old servers to drain", count), nil
 }
 
 // ended: the server is no more. One that EC2 does not show may be shown at the next look, for a while.

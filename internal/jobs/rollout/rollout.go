@@ -10,6 +10,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/stampmill/stampmill/internal/jobs"
 	"github.com/stampmill/stampmill/internal/jobs/launch"
@@ -76,6 +77,11 @@ type rollout struct {
 	spec     Spec
 	job      *jobs.Job
 	progress progress
+}
+
+// soon is how long to wait for what takes AWS d, at the pace of the endpoint.
+func (r *rollout) soon(d time.Duration) time.Duration {
+	return max(time.Duration(float64(d)/max(r.Launching.Pace, 1)), time.Second)
 }
 
 func (r *rollout) ec2() Servers { return r.EC2(r.progress.Target) }

@@ -16,6 +16,7 @@ import (
 	"github.com/stampmill/stampmill/internal/jobs/bake"
 	"github.com/stampmill/stampmill/internal/jobs/launch"
 	"github.com/stampmill/stampmill/internal/jobs/ping"
+	"github.com/stampmill/stampmill/internal/jobs/policy"
 	"github.com/stampmill/stampmill/internal/jobs/restamp"
 	"github.com/stampmill/stampmill/internal/jobs/rollout"
 	"github.com/stampmill/stampmill/internal/jobs/spec"
@@ -29,6 +30,7 @@ func kinds() spec.Registry {
 	all.Register("Ping", ping.Spec{})
 	all.Register("Rollout", rollout.Spec{})
 	all.Register("Restamp", restamp.Spec{})
+	all.Register("Policy", policy.Spec{})
 	all.Register("Terminate", terminate.Spec{})
 	return all
 }
@@ -91,7 +93,7 @@ func TestEveryExampleIsRight(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := jobs.ParseMessage(body); err != nil {
+			if _, err := jobs.ParseMessage(body); err != nil && !kinds().IsKept(d.Kind) {
 				t.Errorf("%s: %v", file, err)
 			}
 			if err := decode(d.Kind, d.Spec); err != nil {
@@ -99,7 +101,7 @@ func TestEveryExampleIsRight(t *testing.T) {
 			}
 		}
 	}
-	for _, kind := range []string{"Bake", "Launch", "Terminate"} {
+	for _, kind := range []string{"Bake", "Launch", "Terminate", "Rollout", "Policy"} {
 		if !seen[kind] {
 			t.Errorf("no example shows %s", kind)
 		}
@@ -115,6 +117,10 @@ func decode(kind string, raw json.RawMessage) error {
 		_, err = spec.Decode[launch.Spec](raw)
 	case "Terminate":
 		_, err = spec.Decode[terminate.Spec](raw)
+	case "Rollout":
+		_, err = spec.Decode[rollout.Spec](raw)
+	case "Policy":
+		_, err = spec.Decode[policy.Spec](raw)
 	case "Ping":
 		_, err = spec.Decode[ping.Spec](raw)
 	}
