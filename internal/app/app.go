@@ -38,6 +38,7 @@ import (
 	"github.com/stampmill/stampmill/internal/jobs"
 	"github.com/stampmill/stampmill/internal/jobs/adopt"
 	"github.com/stampmill/stampmill/internal/jobs/bake"
+	"github.com/stampmill/stampmill/internal/jobs/belongings"
 	"github.com/stampmill/stampmill/internal/jobs/budget"
 	"github.com/stampmill/stampmill/internal/jobs/launch"
 	"github.com/stampmill/stampmill/internal/jobs/notify"
@@ -222,6 +223,7 @@ func (a *App) kinds(files Files, now preflight.Budgets) jobs.Kinds {
 		Quotas:       func(t jobs.Target) launch.Quotas { return a.Quotas.For(t) },
 		Profiles:     func(t jobs.Target) preflight.Profiles { return a.IAM.For(t) },
 		Budgets:      now,
+		Handing:      func(t jobs.Target) launch.Handing { return belongings.New(a.EC2.For(t), a.Common.Installation) },
 		Ledger:       a.Ledger, Capacity: a.Capacity, Files: files, Callback: a.Callback, Region: region, Pace: a.Pace,
 	}
 	all := jobs.NewKinds(append(a.catalogKinds(region),
@@ -242,6 +244,7 @@ func (a *App) kinds(files Files, now preflight.Budgets) jobs.Kinds {
 		rollout.New(rollout.Config{
 			EC2:          func(t jobs.Target) rollout.Servers { return a.EC2.For(t) },
 			TargetGroups: func(t jobs.Target) rollout.TargetGroups { return a.ELBv2.For(t) },
+			Belongings:   func(t jobs.Target) rollout.Belongings { return belongings.New(a.EC2.For(t), a.Common.Installation) },
 			Roots:        func(t jobs.Target) rollout.Roots { return a.EC2.For(t) },
 			Alarms:       func(t jobs.Target) rollout.Alarms { return a.Alarms.For(t) },
 			Groups:       func(t jobs.Target) rollout.Groups { return a.Groups.For(t) },

@@ -57,6 +57,7 @@ func instance(i types.Instance) c.Instance {
 			out.Volumes[aws.ToString(mapping.DeviceName)] = aws.ToString(mapping.Ebs.VolumeId)
 		}
 	}
+	out.Holds = holds(i)
 	if m := i.MetadataOptions; m != nil {
 		out.MetadataTokens, out.MetadataHops = string(m.HttpTokens), int(aws.ToInt32(m.HttpPutResponseHopLimit))
 		out.MetadataTags = m.InstanceMetadataTags == types.InstanceMetadataTagsStateEnabled
@@ -67,6 +68,24 @@ func instance(i types.Instance) c.Instance {
 		out.SecurityGroupNames = append(out.SecurityGroupNames, aws.ToString(group.GroupName))
 	}
 	return out
+}
+
+// holds: a volume or an interface stays when the instance goes, or an address of an account's own, not of Amazon's, is its.
+func holds(i types.Instance) bool {
+	for _, mapping := range i.BlockDeviceMappings {
+		if ebs := mapping.Ebs; ebs != nil && aws.ToString(mapping.DeviceName) != aws.ToString(i.RootDeviceName) && !aws.ToBool(ebs.DeleteOnTermination) {
+			return true
+		}
+	}
+	for _, n := range i.NetworkInterfaces {
+		if a := n.Attachment; a != nil && aws.ToInt32(a.DeviceIndex) > 0 && !aws.ToBool(a.DeleteOnTermination) {
+			return true
+		}
+		if a := n.Association; a != nil && aws.ToString(a.IpOwnerId) != "" && aws.ToString(a.IpOwnerId) != "amazon" {
+			return true
+		}
+	}
+	return false
 }
 
 func image(i types.Image) c.Image {

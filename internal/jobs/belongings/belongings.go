@@ -16,6 +16,7 @@ import (
 
 	"github.com/stampmill/stampmill/internal/jobs"
 	"github.com/stampmill/stampmill/internal/jobs/cloud"
+	"github.com/stampmill/stampmill/internal/jobs/launch"
 	"github.com/stampmill/stampmill/internal/jobs/ledger"
 	"github.com/stampmill/stampmill/internal/jobs/rollout"
 )
@@ -51,6 +52,7 @@ type EC2 interface {
 	Disks
 	Network
 	Instances(ctx context.Context, ids ...string) ([]cloud.Instance, error)
+	Reboot(ctx context.Context, ids ...string) error
 }
 
 // Mover finds and moves belongings in one account and region.
@@ -59,7 +61,10 @@ type Mover struct {
 	installation string
 }
 
-var _ rollout.Belongings = (*Mover)(nil)
+var (
+	_ rollout.Belongings = (*Mover)(nil)
+	_ launch.Handing     = (*Mover)(nil)
+)
 
 // New makes a mover of what carries the installation's tag.
 func New(ec2 EC2, installation string) *Mover { return &Mover{ec2: ec2, installation: installation} }
@@ -153,7 +158,8 @@ func (m *Mover) foreign(f find, ordinal int) error {
 }
 
 // Hand takes the next step of moving the things from one instance to the other, for all of them at once, and is done when it
-// finds all of them at to. The instance that they leave must be stopped, or gone.
+// finds all of them at to. The instance that they leave must be stopped, or gone; a holder that is on its way out lets go of them
+// by itself.
 func (m *Mover) Hand(ctx context.Context, things []rollout.Belonging, from, to string) (done bool, err error) {
 	if len(things) == 0 {
 		return true, nil
@@ -165,4 +171,9 @@ func (m *Mover) Hand(ctx context.Context, things []rollout.Belonging, from, to s
 		}
 	}
 	return h.done, nil
+}
+
+// Reboot has servers find what was attached to them while they ran.
+func (m *Mover) Reboot(ctx context.Context, instanceIDs ...string) error {
+	return m.ec2.Reboot(ctx, instanceIDs...)
 }

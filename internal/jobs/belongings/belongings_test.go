@@ -255,3 +255,5 @@ func TestWhatSomebodyMovedElsewhereIsLeftThere(t *testing.T) {
 		}
 	}
 }
+
+func (w *world) Reboot(context.Context, ...string) error { return nil }

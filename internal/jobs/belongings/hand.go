@@ -39,7 +39,7 @@ func (h *hand) volumes(ctx context.Context, things []rollout.Belonging) error {
 		case d.InstanceID == "" && d.State == "available":
 			err = h.ec2.AttachDisk(ctx, d.ID, h.to, device(things, d.ID))
 		case d.InstanceID != "" && d.InstanceID != h.from && d.InstanceID != h.to:
-			err = h.elsewhere(Volume, d.ID, d.InstanceID)
+			err = h.elsewhere(ctx, Volume, d.ID, d.InstanceID)
 		}
 		h.done = false
 		if err != nil {
@@ -75,7 +75,7 @@ func (h *hand) interfaces(ctx context.Context, things []rollout.Belonging) error
 			}
 			err = h.ec2.AttachInterface(ctx, n.ID, h.to, index)
 		case n.InstanceID != "" && n.InstanceID != h.from && n.InstanceID != h.to:
-			err = h.elsewhere(Interface, n.ID, n.InstanceID)
+			err = h.elsewhere(ctx, Interface, n.ID, n.InstanceID)
 		}
 		h.done = false
 		if err != nil {
@@ -100,10 +100,10 @@ func (h *hand) addresses(ctx context.Context, things []rollout.Belonging) error 
 		switch a.InstanceID {
 		case h.to:
 			continue
-		case h.from, "":
+		case "", h.from:
 			err = h.associate(ctx, a)
 		default:
-			err = h.elsewhere(Address, a.ID, a.InstanceID)
+			err = h.elsewhere(ctx, Address, a.ID, a.InstanceID)
 		}
 		h.done = false
 		if err != nil {
@@ -145,7 +145,17 @@ func (h *hand) leaves(ctx context.Context) error {
 	return nil
 }
 
-func (h *hand) elsewhere(kind, id, holder string) error {
+// elsewhere: somebody else holds it. One that is being terminated lets go of it.
+func (h *hand) elsewhere(ctx context.Context, kind, id, holder string) error {
+	instances, err := h.ec2.Instances(ctx, holder)
+	if err != nil {
+		return err
+	}
+	for _, i := range instances {
+		if i.State == "shutting-down" || i.State == "terminated" {
+			return nil
+		}
+	}
 	return jobs.Fatalf("move what only one server can hold", kind+" "+id, "it is at "+holder+", neither at "+h.from+" nor at "+h.to,
 		"somebody moved it: bring it back to one of them")
 }

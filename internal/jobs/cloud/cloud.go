@@ -6,18 +6,20 @@ import "time"
 
 // Instance is an EC2 instance as Describe tells it.
 type Instance struct {
-	ID, ImageID, Type        string
-	State                    string // pending, running, shutting-down, terminated, stopping, stopped
-	StateReason              string // code: message; why an accepted launch died
-	Zone, SubnetID, VpcID    string
-	PrivateIP, PublicIP      string
-	PrivateDNS               string
-	Spot                     bool
-	LaunchIndex              int
-	ClientToken              string
-	Tags                     map[string]string
-	Launched                 time.Time
-	RootDevice               string
+	ID, ImageID, Type     string
+	State                 string // pending, running, shutting-down, terminated, stopping, stopped
+	StateReason           string // code: message; why an accepted launch died
+	Zone, SubnetID, VpcID string
+	PrivateIP, PublicIP   string
+	PrivateDNS            string
+	Spot                  bool
+	LaunchIndex           int
+	ClientToken           string
+	Tags                  map[string]string
+	Launched              time.Time
+	RootDevice            string
+	// Holds: it has what only one server can hold and what outlives it: a volume, a second interface, an Elastic IP address.
+	Holds                    bool
 	Volumes                  map[string]string // device to volume id
 	Architecture, Platform   string            // x86_64 or arm64; linux or windows
 	InstanceProfile, KeyName string

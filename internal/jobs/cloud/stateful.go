@@ -29,6 +29,15 @@ func (t RootTask) Ended() bool {
 // String is the task's id.
 func (t RootTask) String() string { return t.ID }
 
+// Belonging is one thing that only one server can hold.
+type Belonging struct {
+	// Kind is volume, interface or address.
+	Kind string `json:"kind"`
+	ID   string `json:"id"`
+	// Device is where it is attached: a device's name, or an interface's index.
+	Device string `json:"device,omitempty"`
+}
+
 // Disk is an EBS volume as Describe tells it.
 type Disk struct {
 	ID, Zone string

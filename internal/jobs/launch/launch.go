@@ -27,6 +27,8 @@ type Config struct {
 	TargetGroups func(jobs.Target) TargetGroups
 	Parameters   func(jobs.Target) Parameters
 	Commands     func(jobs.Target) Commands
+	// Handing, if not nil, hands successors what only one server can hold.
+	Handing func(jobs.Target) Handing
 	// Quotas, if not nil, are asked before anything is made.
 	Quotas func(jobs.Target) Quotas
 	// Profiles, if not nil, are looked up likewise.

@@ -39,6 +39,8 @@ type progress struct {
 	Settled  bool         `json:"settled,omitempty"`
 	Report   string       `json:"report,omitempty"`
 	Notify   notify.State `json:"notify,omitzero"`
+	// Handed have what they took over, and were rebooted with it.
+	Handed ordinals.Set `json:"handed,omitzero"`
 	// Heirs is what a succession or a trial was told.
 	Heirs *Description `json:"heirs,omitempty"`
 }

@@ -32,6 +32,8 @@ type Description struct {
 	Stamping Stamping        `json:"stamping"`
 	// Healthy, if not nil, stands for the spec's own.
 	Healthy *Healthy `json:"healthy,omitempty"`
+	// Estates are what successors take over, by ordinal, before they are tried.
+	Estates map[int]Estate `json:"estates,omitempty"`
 	// Places are where the servers stand that get successors.
 	Places []Place `json:"places,omitempty"`
 }

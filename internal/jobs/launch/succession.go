@@ -112,6 +112,11 @@ func (h *heir) equip(d Description) error {
 		return fmt.Errorf("the fleet's spec: %w", err)
 	}
 	h.spec = s
+	for _, estate := range d.Estates {
+		for _, thing := range estate.Things {
+			delete(h.spec.Server.Volumes, thing.Device) // else the successor would have two
+		}
+	}
 	if d.Healthy != nil {
 		h.spec.Healthy = *d.Healthy
 	}

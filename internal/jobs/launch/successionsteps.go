@@ -24,6 +24,7 @@ func (s *succession) Steps() []jobs.Step {
 		)
 	}
 	return append(steps,
+		jobs.Step{Name: "hand", Do: s.where(func() bool { return s.progress.Heirs != nil && len(s.progress.Heirs.Estates) > 0 }, s.hand)},
 		jobs.Step{Name: "status-checks", Looks: true, Do: s.where(func() bool { return s.spec.Healthy.StatusChecks }, s.statusChecks)},
 		jobs.Step{Name: "commands", Do: s.where(func() bool { return s.spec.Healthy.asksServers() }, s.commands)},
 		jobs.Step{Name: "attach", Do: s.where(func() bool { return len(s.progress.TargetGroups) > 0 }, s.attach)},

@@ -37,6 +37,9 @@ func (r *replace) abandon(ctx context.Context, turn *jobs.Turn) (jobs.Move, erro
 	if move, err := r.expel(ctx, turn, seconds); err != nil || !move.IsDone() {
 		return move, err
 	}
+	if move, err := r.handBack(ctx, holders); err != nil || !move.IsDone() {
+		return move, err
+	}
 	if move, err := r.restore(ctx, turn, holders, r.state.Tidying); err != nil || !move.IsDone() {
 		return move, err
 	}

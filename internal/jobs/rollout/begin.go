@@ -66,6 +66,9 @@ func (r *rollout) plan(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) 
 	if err := r.measure(servers, living); err != nil {
 		return jobs.Move{}, err
 	}
+	if _, err := r.estates(ctx, servers, p.Stateful); err != nil { // what is not ours is told before anything is touched
+		return jobs.Move{}, err
+	}
 	if err := r.cut(ctx, fleet, servers); err != nil {
 		return jobs.Move{}, err
 	}
@@ -138,7 +141,7 @@ func inChunks(ids []string, do func([]string) error) error {
 // server, are none of its work.
 func (r *rollout) measure(servers []ledger.Server, instances map[string]cloud.Instance) error {
 	p := &r.progress
-	var skipped, vacant []int
+	var skipped, vacant, stateful []int
 	for _, server := range servers {
 		state := instances[server.InstanceID].State
 		switch {
@@ -146,9 +149,11 @@ func (r *rollout) measure(servers []ledger.Server, instances map[string]cloud.In
 			vacant = append(vacant, server.Ordinal)
 		case server.Image == p.Image.Ref:
 			skipped = append(skipped, server.Ordinal)
+		case instances[server.InstanceID].Holds && r.spec.Strategy != InPlace && p.Group == "":
+			stateful = append(stateful, server.Ordinal)
 		}
 	}
-	p.Skipped, p.Vacant = ordinals.Of(skipped...), ordinals.Of(vacant...)
+	p.Skipped, p.Vacant, p.Stateful = ordinals.Of(skipped...), ordinals.Of(vacant...), ordinals.Of(stateful...)
 	p.Count = len(servers) - p.Vacant.Len()
 	p.Surge = r.spec.surge().Of(max(p.Count, 1), true)
 	p.Spare = r.spec.maxUnavailable().Of(p.Count, false)
@@ -156,6 +161,9 @@ func (r *rollout) measure(servers []ledger.Server, instances map[string]cloud.In
 	if p.Count > 0 && p.Spare == 0 && r.spec.Strategy == InPlace {
 		return jobs.Fatalf("plan the rollout", r.fleet(), fmt.Sprintf("maxUnavailable %s of its %d servers is none, and in place a server is out while its root volume is replaced",
 			r.spec.maxUnavailable(), p.Count), "allow at least one: maxUnavailable: 1")
+	}
+	if err := r.allowStateful(); err != nil {
+		return err
 	}
 	if p.Count > 0 && p.Surge == 0 && p.Spare == 0 && p.Group == "" { // a group then launches one ahead
 		return jobs.Fatalf("plan the rollout", r.fleet(), "surge is 0, and maxUnavailable "+r.spec.maxUnavailable().String()+" of its servers is none",

@@ -94,6 +94,9 @@ func (r *replace) unpark(ctx context.Context, turn *jobs.Turn, _ lot) (jobs.Move
 	if err != nil {
 		return jobs.Move{}, err
 	}
+	if move, err := r.handBack(ctx, servers); err != nil || !move.IsDone() {
+		return move, err
+	}
 	move, err := r.restore(ctx, turn, servers, c.Since)
 	if err != nil || !move.IsDone() {
 		return move, err

@@ -96,10 +96,4 @@ type Belongings interface {
 }
 
 // Belonging is one thing that only one server can hold.
-type Belonging struct {
-	// Kind is volume, interface or address.
-	Kind string `json:"kind"`
-	ID   string `json:"id"`
-	// Device is where it is attached: a device's name, or an interface's index.
-	Device string `json:"device,omitempty"`
-}
+type Belonging = cloud.Belonging

@@ -31,6 +31,9 @@ type progress struct {
 	Skipped ordinals.Set `json:"skipped,omitzero"`
 	Vacant  ordinals.Set `json:"vacant,omitzero"`
 
+	// Stateful have what only one server can hold: they are stopped before their successors take it over.
+	Stateful ordinals.Set `json:"stateful,omitzero"`
+
 	Waves []wave `json:"waves,omitempty"`
 	Wave  int    `json:"wave,omitempty"` // under way
 	Stage stage  `json:"stage,omitempty"`

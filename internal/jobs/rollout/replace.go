@@ -53,6 +53,8 @@ type chunk struct {
 	// Parks: the old servers are stopped before their successors are launched.
 	Parks  bool         `json:"parks,omitempty"`
 	Passed ordinals.Set `json:"passed,omitzero"`
+	// Estates are what the successors take over from the old servers.
+	Estates map[int]launch.Estate `json:"estates,omitempty"`
 }
 
 // The stages of a chunk, in order.
@@ -144,7 +146,12 @@ func (r *replace) begin(ctx context.Context, turn *jobs.Turn, lot lot) (jobs.Mov
 		}
 		return a.Ordinal - b.Ordinal
 	})
-	size, parks := r.progress.Surge, r.progress.Surge == 0
+	plain := slices.DeleteFunc(slices.Clone(todo), func(s ledger.Server) bool { return r.progress.Stateful.Has(s.Ordinal) })
+	stateful := len(plain) == 0 // those come last
+	if !stateful {
+		todo = plain
+	}
+	size, parks := r.progress.Surge, r.progress.Surge == 0 || stateful
 	if parks {
 		var move jobs.Move
 		if size, move, err = r.room(ctx, servers); err != nil || !move.IsDone() {
@@ -156,6 +163,10 @@ func (r *replace) begin(ctx context.Context, turn *jobs.Turn, lot lot) (jobs.Mov
 	}
 	r.state.Chunks++
 	r.state.Chunk = &chunk{Ordinals: held(todo[:size]), Stage: launching, Since: turn.Now(), Parks: parks}
+	if r.state.Chunk.Estates, err = r.estates(ctx, servers, common(held(todo[:size]), r.progress.Stateful)); err != nil {
+		r.state.Chunk = nil
+		return jobs.Move{}, err
+	}
 	if parks {
 		r.state.Chunk.Stage = parking
 		return jobs.Done(), turn.Save(ctx)
@@ -183,7 +194,7 @@ func (r *replace) launch(ctx context.Context, turn *jobs.Turn, lot lot) (jobs.Mo
 	if err != nil {
 		return jobs.Move{}, err
 	}
-	d := launch.Description{Launch: fleet.Spec, Stamping: r.state.Stamping, Places: places(servers)}
+	d := launch.Description{Launch: fleet.Spec, Stamping: r.state.Stamping, Places: places(servers), Estates: c.Estates}
 	child, err := r.Launching.Succession(ctx, r.there(), fmt.Sprintf("succession-%d", r.state.Chunks), c.Ordinals, d)
 	if err != nil {
 		return jobs.Move{}, err

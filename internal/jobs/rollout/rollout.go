@@ -27,6 +27,8 @@ type Config struct {
 	TargetGroups func(jobs.Target) TargetGroups
 	// Roots, if not nil, replace root volumes; without them rollouts in place are refused.
 	Roots func(jobs.Target) Roots
+	// Belongings, if not nil, move what only one server can hold; without them servers that have such things are refused.
+	Belongings func(jobs.Target) Belongings
 	// Alarms, if not nil, tell of CloudWatch alarms; without them a rollout with alarm gates is refused.
 	Alarms func(jobs.Target) Alarms
 	// Groups and Templates, if not nil, are what fleets that are Auto Scaling groups need.

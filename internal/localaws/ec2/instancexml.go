@@ -107,7 +107,14 @@ type eniXML struct {
 	SourceDest bool            `xml:"sourceDestCheck"`
 	Groups     list[groupName] `xml:"groupSet"`
 	Attachment eniAttachment   `xml:"attachment"`
+	Public     *eniPublic      `xml:"association"`
 	Kind       string          `xml:"interfaceType"`
+}
+
+type eniPublic struct {
+	IP    string `xml:"publicIp"`
+	DNS   string `xml:"publicDnsName"`
+	Owner string `xml:"ipOwnerId"`
 }
 
 type eniAttachment struct {
@@ -192,6 +199,13 @@ func showInstance(i *instanceRecord) instanceXML {
 		PrivateIP: i.PrivateIP, PrivateDNS: x.PrivateDNSName, SourceDest: x.SourceDest, Groups: x.Groups,
 		Attachment: eniAttachment{"eni-attach-" + i.InterfaceID[4:], 0, "attached", x.LaunchTime, true}, Kind: "interface",
 	}}
+	if i.PublicIP != "" {
+		owner := "amazon"
+		if i.ElasticIP != "" {
+			owner = i.Account
+		}
+		x.Interfaces.Items[0].Public = &eniPublic{i.PublicIP, publicDNS(i.Region, i.PublicIP), owner}
+	}
 	for _, n := range i.secondary {
 		x.Interfaces.Items = append(x.Interfaces.Items, eniXML{
 			ID: n.ID, SubnetID: n.SubnetID, VPCID: n.VPCID, OwnerID: n.Account, Status: "in-use", MAC: n.MAC, PrivateIP: n.PrivateIP,
