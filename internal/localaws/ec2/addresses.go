@@ -18,7 +18,7 @@ type addressRecord struct {
 	PrivateIP     string `json:",omitempty"`
 }
 
-func (a *addressRecord) keys() []string { return nil }
+func (a *addressRecord) keys() []string { return []string{"instance-id=" + a.InstanceID} }
 
 // maxAddresses is the default quota of Elastic IP addresses a region, raised for tests of fleets.
 const maxAddresses = 1000

@@ -128,7 +128,7 @@ func (c *collection[T]) candidates(filters []filter) []T {
 // indexNames are the filters that records' keys answer.
 var indexNames = map[string]bool{
 	"client-token": true, "reservation-id": true, "owner-id": true, "name": true, "instance-id": true,
-	"attachment.instance-id": true, "spot-instance-request-id": true, "attachment.attachment-id": true, "network-interface-id": true,
+	"attachment.instance-id": true, "spot-instance-request-id": true,
 }
 
 func indexKeys[T record](r T) []string {

@@ -24,6 +24,10 @@ func TestASecondInterfaceHasOneHolderAndMoves(t *testing.T) {
 		attach := func(server string) (*sdk.AttachNetworkInterfaceOutput, error) {
 			return b.AttachNetworkInterface(ctx, &sdk.AttachNetworkInterfaceInput{NetworkInterfaceId: id, InstanceId: &server, DeviceIndex: aws.Int32(1)})
 		}
+		byID := must(b.DescribeNetworkInterfaces(ctx, &sdk.DescribeNetworkInterfacesInput{Filters: []types.Filter{{Name: aws.String("network-interface-id"), Values: []string{*id}}}}))(t)
+		if len(byID.NetworkInterfaces) != 1 {
+			t.Errorf("%d interfaces are found by their id", len(byID.NetworkInterfaces))
+		}
 		attachment := must(attach(first))(t).AttachmentId
 		_, err := attach(second)
 		wantCode(t, err, "InvalidNetworkInterface.InUse")
@@ -73,6 +77,10 @@ func TestAnAddressMovesOnlyWhereReassociationIsAllowed(t *testing.T) {
 		}
 		if ip := *b.describe(t, first).PublicIpAddress; ip != *address.PublicIp {
 			t.Errorf("the first server has %s", ip)
+		}
+		byHolder := must(b.DescribeAddresses(ctx, &sdk.DescribeAddressesInput{Filters: []types.Filter{{Name: aws.String("instance-id"), Values: []string{first}}}}))(t)
+		if len(byHolder.Addresses) != 1 {
+			t.Errorf("%d addresses are found by their holder", len(byHolder.Addresses))
 		}
 		_, err := associate(second, false)
 		wantCode(t, err, "Resource.AlreadyAssociated")
