@@ -33,29 +33,8 @@ spec:
 func rootStory(options string, fault string, check func(r *rig.Rig, job *jobs.Job) error) rig.Story {
 	return rig.Story{
 		Config: restampConfig(), Key: "k", Folder: ".", Limit: 6 * time.Hour,
-		Spec: "kind: Rollout\nname: web-prod\nspec: {fleet: web-prod, image: web, strategy: inPlace, maxUnavailable: 2, waves: [100%]" + options + "}\n",
-		Prepare: func(r *rig.Rig) error {
-			if err := did(r, imageOf("echo one > /opt/web"), imageOf("echo two > /opt/web"), rootFleet); err != nil {
-				return err
-			}
-			for _, server := range rootServers(r) {
-				m, ok := r.EC2().Machine(api.DefaultAccount, home, server.InstanceID)
-				if !ok {
-					return fmt.Errorf("%s does not run", server.InstanceID)
-				}
-				written := make(chan machine.Result, 1)
-				m.Run(machine.Command{Shell: "sh", Script: "echo " + server.InstanceID + " > /opt/state", Timeout: time.Minute}, func(result machine.Result) { written <- result })
-				if result := <-written; result.ExitCode != 0 {
-					return fmt.Errorf("%s wrote nothing: %+v", server.InstanceID, result)
-				}
-			}
-			if fault != "" {
-				if _, err := r.EC2().Controls()["root-volume-failures"](json.RawMessage(fault)); err != nil {
-					return err
-				}
-			}
-			return nil
-		},
+		Spec:    "kind: Rollout\nname: web-prod\nspec: {fleet: web-prod, image: web, strategy: inPlace, maxUnavailable: 2, waves: [100%]" + options + "}\n",
+		Prepare: func(r *rig.Rig) error { return preparedRoots(r, rootFleet, fault) },
 		Check: func(r *rig.Rig, ended map[string]*jobs.Job) error {
 			for _, job := range ended {
 				if err := check(r, job); err != nil {
@@ -65,6 +44,30 @@ func rootStory(options string, fault string, check func(r *rig.Rig, job *jobs.Jo
 			return tidyRoots(r)
 		},
 	}
+}
+
+// preparedRoots bakes both images and launches the fleet of the first; each server writes something of its own.
+func preparedRoots(r *rig.Rig, fleet, fault string) error {
+	if err := did(r, imageOf("echo one > /opt/web"), imageOf("echo two > /opt/web"), fleet); err != nil {
+		return err
+	}
+	for _, server := range rootServers(r) {
+		m, ok := r.EC2().Machine(api.DefaultAccount, home, server.InstanceID)
+		if !ok {
+			return fmt.Errorf("%s does not run", server.InstanceID)
+		}
+		written := make(chan machine.Result, 1)
+		m.Run(machine.Command{Shell: "sh", Script: "echo " + server.InstanceID + " > /opt/state", Timeout: time.Minute}, func(result machine.Result) { written <- result })
+		if result := <-written; result.ExitCode != 0 {
+			return fmt.Errorf("%s wrote nothing: %+v", server.InstanceID, result)
+		}
+	}
+	if fault != "" {
+		if _, err := r.EC2().Controls()["root-volume-failures"](json.RawMessage(fault)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func rootServers(r *rig.Rig) []ledger.Server {
@@ -163,6 +166,20 @@ func TestAFailedReplacementLeavesItsServerAsItWas(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		story := rootStory("", `{"count":1,"state":"failed"}`, allRun("web@1", "one", true, jobs.Failed))
+		if _, err := story.Run(background, &rig.Line{}); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// The fleet's own check refuses what web@2 has on its root.
+func TestAServerThatIsUnhealthyInPlaceGetsItsRootBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		story := rootStory("", "", allRun("web@1", "one", true, jobs.Failed))
+		story.Prepare = func(r *rig.Rig) error {
+			return preparedRoots(r, rootFleet+"  healthy: {run: grep one /opt/web, within: 2m}\n", "")
+		}
 		if _, err := story.Run(background, &rig.Line{}); err != nil {
 			t.Error(err)
 		}
