@@ -7,7 +7,7 @@ func all() []mutant {
 	return slices.Concat(protocolMutants(), deliveryMutants(), workerMutants(), familyMutants(), storeMutants(), ledgerMutants(), catalogMutants(),
 		identityMutants(), bakeMutants(), imageMutants(), launchMutants(), inPlaceMutants(), terminateMutants(), errorMutants(), adapterMutants(),
 		upkeepMutants(), guestMutants(), budgetMutants(), eventMutants(), capacityMutants(), lookMutants(),
-		learningMutants(), policyMutants(), rolloutMutants(), refreshMutants())
+		learningMutants(), policyMutants(), rolloutMutants(), refreshMutants(), restampMutants())
 }
 
 // in is tests of one package.

@@ -41,7 +41,7 @@ func (k *Kind) bakeSpec(ctx context.Context, w *Work, image WorkImage, from stri
 	if err == nil {
 		err = d.set("renews", renews)
 	}
-	if err == nil && w.Promote == PromoteRollout {
+	if err == nil && w.Promote == PromoteRollout && len(w.fleetsOf(image.Name)) > 0 {
 		err = d.hold()
 	}
 	if err != nil {
