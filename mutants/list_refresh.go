@@ -31,11 +31,5 @@ func refreshMutants() []mutant {
 			edits:  []edit{{rolloutFolder + "refresh.go", `	case strings.HasPrefix(g.Template.Version, "$"):`, `	case strings.HasPrefix(g.Template.Version, "never"):`}},
 			tests:  in(rigTests, "TestAGroupThatFollowsWhatMovesIsRefused"),
 		},
-		{
-			name:   "lost-not-rolled-again",
-			breaks: "what was rolled and then replaced by the group counts as rolled all the same",
-			edits:  []edit{{rolloutFolder + "refreshrows.go", `	settleRolled(held, instances, rolled, lot)`, `	_ = rolled`}},
-			tests:  in(rigTests, "TestAPausedRolloutRefreshesNothingMore"),
-		},
 	}
 }
