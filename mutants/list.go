@@ -6,7 +6,7 @@ import "slices"
 func all() []mutant {
 	return slices.Concat(protocolMutants(), deliveryMutants(), workerMutants(), familyMutants(), storeMutants(), ledgerMutants(), catalogMutants(),
 		identityMutants(), bakeMutants(), imageMutants(), launchMutants(), inPlaceMutants(), terminateMutants(), errorMutants(), adapterMutants(),
-		upkeepMutants(), guestMutants(), budgetMutants(), eventMutants(), capacityMutants(), lookMutants(),
+		importMutants(), upkeepMutants(), guestMutants(), budgetMutants(), eventMutants(), capacityMutants(), lookMutants(),
 		learningMutants(), policyMutants(), rolloutMutants(), refreshMutants(), restampMutants())
 }
 

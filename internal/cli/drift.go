@@ -13,7 +13,7 @@ import (
 	"github.com/stampmill/stampmill/internal/jobs/drift"
 )
 
-// ExitDrift: what stands is not what the ledger says.
+// ExitDrift says that what stands is not what the ledger says.
 const ExitDrift = 8
 
 func (c *command) drift() *cobra.Command {

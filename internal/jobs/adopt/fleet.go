@@ -198,19 +198,18 @@ func (a *adoption) forgetRoll(ctx context.Context, turn *jobs.Turn) (jobs.Move, 
 	if !a.progress.Owned {
 		return jobs.Done(), nil
 	}
-	_, err := a.forgetServers(ctx, turn, turn.Job.Incarnation)
-	return jobs.Done(), err
+	return jobs.Done(), a.forgetServers(ctx, turn, turn.Job.Incarnation)
 }
 
-// forgetServers forgets the fleet's servers of the import, and tells how many there were.
-func (a *adoption) forgetServers(ctx context.Context, turn *jobs.Turn, incarnation string) (int, error) {
+// forgetServers forgets the fleet's servers of the import.
+func (a *adoption) forgetServers(ctx context.Context, turn *jobs.Turn, incarnation string) error {
 	fleet, known, err := a.Ledger.GetFleet(ctx, a.job.Name)
 	if err != nil || !known || fleet.Owner != turn.Job.ID || fleet.Imported != incarnation {
-		return 0, err
+		return err
 	}
 	servers, err := a.Ledger.Servers(ctx, a.job.Name)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	var list []int
 	for _, server := range servers {
@@ -219,9 +218,9 @@ func (a *adoption) forgetServers(ctx context.Context, turn *jobs.Turn, incarnati
 		}
 	}
 	if len(list) == 0 {
-		return 0, nil
+		return nil
 	}
-	return len(list), a.Ledger.DeleteServers(ctx, turn.Guard(), a.job.Name, list)
+	return a.Ledger.DeleteServers(ctx, turn.Guard(), a.job.Name, list)
 }
 
 // leave forgets the fleet if this import made it, else gives it or the place in its line up.

@@ -64,6 +64,11 @@ func (a *adoption) planFleet(ctx context.Context) (jobs.Plan, error) {
 		plan.Details = d
 		return plan, nil
 	}
+	if len(d.Servers) == 0 {
+		plan.Say("fleet", "%s: see the problem", d.Fleet)
+		plan.Details = d
+		return plan, nil
+	}
 	d.Tags, d.Confirm = adoptionKeys(serverTags("", "", "")), s.roll.confirmable()
 	d.Calls["CreateTags"] = (len(d.Servers) + tagSize - 1) / tagSize
 	plan.Say("fleet", "%s with %d servers of %s", d.Fleet, len(d.Servers), d.Image)

@@ -40,7 +40,7 @@ func (a *adoption) givenBack(ctx context.Context) (fleet ledger.Fleet, servers [
 
 // ownAgain waits in line for the fleet, and sees that all its servers were imported.
 func (a *adoption) ownAgain(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
-	fleet, servers, why, err := a.givenBack(ctx)
+	fleet, _, why, err := a.givenBack(ctx)
 	if err != nil {
 		return jobs.Move{}, err
 	}
@@ -55,7 +55,8 @@ func (a *adoption) ownAgain(ctx context.Context, turn *jobs.Turn) (jobs.Move, er
 	if !owned {
 		return jobs.Wait(10*time.Second, "the fleet %s: %s works on it", a.job.Name, fleet.Owner), nil
 	}
-	if fleet, servers, why, err = a.givenBack(ctx); err != nil { // as it stands now that nobody else changes it
+	fleet, servers, why, err := a.givenBack(ctx) // as it stands now that nobody else changes it
+	if err != nil {
 		return jobs.Move{}, err
 	}
 	if why != "" {
@@ -87,7 +88,7 @@ func (a *adoption) untagServers(ctx context.Context, turn *jobs.Turn) (jobs.Move
 
 // forgetAll forgets the servers and the fleet.
 func (a *adoption) forgetAll(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
-	if _, err := a.forgetServers(ctx, turn, a.progress.Imported); err != nil {
+	if err := a.forgetServers(ctx, turn, a.progress.Imported); err != nil {
 		return jobs.Move{}, err
 	}
 	fleet, known, err := a.Ledger.GetFleet(ctx, a.job.Name)

@@ -68,7 +68,7 @@ func (l *look) image(ctx context.Context, f ledger.Fleet, out *Fleet) (ami strin
 	name, number, ours := strings.Cut(f.Image, "@")
 	n, bad := strconv.Atoi(number)
 	if !ours || bad != nil {
-		return f.Image, nil
+		return f.Image, nil //nolint:nilerr // it is an AMI, not a version of ours
 	}
 	v, known, err := l.Ledger.GetVersion(ctx, name, n)
 	if err != nil || !known {
