@@ -51,7 +51,7 @@ func (p *part) promote(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) 
 	_, text, _ := strings.Cut(p.spec.Rolls, "@")
 	number, err := strconv.Atoi(text)
 	if err != nil {
-		return jobs.Fail("%q names no version", p.spec.Rolls), nil
+		return jobs.Move{}, jobs.Fatalf("promote", p.spec.Rolls, "it names no version", "")
 	}
 	line, _, err := p.Ledger.GetImage(ctx, image.Name)
 	if err != nil {

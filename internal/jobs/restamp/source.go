@@ -93,7 +93,10 @@ func (k *Kind) storedSpec(ctx context.Context, image string, number int) (versio
 func (k *Kind) originOf(ctx context.Context, image, origin string) (ledger.Version, bool, error) {
 	name, text, _ := strings.Cut(origin, "@")
 	number, err := strconv.Atoi(text)
-	if name != image || err != nil {
+	if err != nil {
+		return ledger.Version{}, false, jobs.Fatalf("find the spec of", image, "its stored spec names "+origin+", which is no version", "bake it anew from its file")
+	}
+	if name != image {
 		return ledger.Version{}, false, nil
 	}
 	return k.Ledger.GetVersion(ctx, name, number)
