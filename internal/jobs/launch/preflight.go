@@ -26,6 +26,9 @@ func (l *launch) preflight(ctx context.Context, turn *jobs.Turn) (jobs.Move, err
 		return jobs.Fail("the fleet %s is in %s, this launch is for %s; choose another name", l.fleet(), place(fleet.Target), place(l.job.Target)), nil
 	}
 	l.follow(fleet)
+	if known && fleet.Group != "" {
+		return jobs.Fail("the fleet %s is the Auto Scaling group %s, which launches its servers itself; change the group's desired capacity", l.fleet(), fleet.Group), nil
+	}
 	look := &survey{pages: usagePages}
 	if look.need, err = l.lacking(ctx, known); err != nil {
 		return jobs.Move{}, err

@@ -180,6 +180,10 @@ func (t *termination) own(ctx context.Context, turn *jobs.Turn) (jobs.Move, erro
 	if !known {
 		return jobs.Fail("there is no fleet %s; see `stampmill fleet list`", t.spec.Fleet), nil
 	}
+	if fleet.Group != "" {
+		return jobs.Fail("the fleet %s is the Auto Scaling group %s, which would replace what goes; change the group's desired capacity, or give the fleet back: stampmill import fleet %s --undo",
+			t.spec.Fleet, fleet.Group, t.spec.Fleet), nil
+	}
 	t.progress.Target = fleet.Target
 	fleet, owned, err := t.Ledger.Own(ctx, turn.Guard(), fleet, turn.Job.ID)
 	if err != nil {
