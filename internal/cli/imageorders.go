@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -207,8 +208,7 @@ func (c *command) homeOf(cmd *cobra.Command, image ledger.Image) (string, error)
 		return "", err
 	}
 	own := a.Clients.Region()
-	for i := len(versions) - 1; i >= 0; i-- {
-		v := versions[i]
+	for _, v := range slices.Backward(versions) {
 		if v.Home != "" {
 			return v.Home, nil
 		}

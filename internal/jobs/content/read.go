@@ -16,9 +16,6 @@ const (
 	end   = "stampmill-content-end"
 )
 
-// most bounds what SSM keeps of an output, 24,000 characters (aws-facts "SSM Run Command"), with room for other output.
-const most = 20000
-
 // Script names the packages on the server, for the beginning of another script: it costs no round trip of its own. It
 // changes nothing and never fails; a server without a package manager says nothing. The list is compressed, since SSM keeps the
 // beginning of an output only.

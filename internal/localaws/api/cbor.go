@@ -122,7 +122,7 @@ func fromCBOR(v cbor.Value) (any, error) {
 
 // toCBOR is a Go value; empty members with omitempty or omitzero are left out.
 func toCBOR(v reflect.Value) cbor.Value {
-	if at, ok := v.Interface().(time.Time); ok {
+	if at, ok := reflect.TypeAssert[time.Time](v); ok {
 		return &cbor.Tag{ID: 1, Value: cbor.Float64(float64(at.UnixMilli()) / 1000)}
 	}
 	switch v.Kind() {

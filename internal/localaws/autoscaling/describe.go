@@ -160,7 +160,7 @@ func (s *Service) describeGroups(r *api.Request, in *describeInput) (any, error)
 // fits says whether the group's tags pass all filters.
 func (g *group) fits(filters []filterShape) (bool, error) {
 	for _, f := range filters {
-		passes := func(key string, tag groupTag) bool { return false }
+		var passes func(key string, tag groupTag) bool
 		switch name, isKey := strings.CutPrefix(f.Name, "tag:"); {
 		case isKey:
 			passes = func(key string, tag groupTag) bool { return key == name && slices.Contains(f.Values, tag.Value) }
@@ -171,11 +171,11 @@ func (g *group) fits(filters []filterShape) (bool, error) {
 		default:
 			return false, invalid("Filter type %s is not correct. Allowed Filter types are: tag-key tag-value tag:<key>", f.Name)
 		}
-		any := false
+		found := false
 		for key, tag := range g.Tags {
-			any = any || passes(key, tag)
+			found = found || passes(key, tag)
 		}
-		if !any {
+		if !found {
 			return false, nil
 		}
 	}

@@ -177,7 +177,7 @@ func (s *Service) startRefresh(r *api.Request, in *startInput) (any, error) {
 	f.Moved = now
 	for _, m := range g.Members {
 		switch {
-		case f.concerns(g, m):
+		case f.concerns(m):
 			f.Total++
 		case !m.leaving() && m.State != standby && f.matches(m):
 			f.Matching++
@@ -219,7 +219,7 @@ func (s *Service) reversible(g *group, desired *desiredShape, said template) err
 }
 
 // concerns says whether the refresh, or its rollback, has to replace the instance.
-func (f *refresh) concerns(g *group, m *member) bool {
+func (f *refresh) concerns(m *member) bool {
 	since := f.Start
 	switch {
 	case m.leaving():
@@ -308,7 +308,7 @@ func (s *Service) rollBack(g *group, f *refresh, why string) {
 		f.Target = pinned
 	}
 	for _, m := range g.Members {
-		if f.concerns(g, m) {
+		if f.concerns(m) {
 			f.Total++
 		}
 	}

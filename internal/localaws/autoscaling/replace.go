@@ -177,7 +177,7 @@ func (p *pass) replace(g *group, f *refresh, quota int) {
 			ready++
 		}
 		switch {
-		case f.concerns(g, m):
+		case f.concerns(m):
 			if !p.held(f, m) {
 				old = append(old, m)
 			}
@@ -190,7 +190,7 @@ func (p *pass) replace(g *group, f *refresh, quota int) {
 	}
 	remaining := 0
 	for _, m := range g.Members {
-		if f.concerns(g, m) {
+		if f.concerns(m) {
 			remaining++
 		}
 	}

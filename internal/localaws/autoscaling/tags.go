@@ -113,7 +113,7 @@ func (s *Service) describeTags(r *api.Request, in *describeTagsInput) (any, erro
 
 func (t tagDescription) fits(filters []filterShape) (bool, error) {
 	for _, f := range filters {
-		value := ""
+		var value string
 		switch f.Name {
 		case "auto-scaling-group":
 			value = t.ResourceID

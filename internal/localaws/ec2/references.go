@@ -62,7 +62,7 @@ const (
 )
 
 // prepare asks Parameter Store, whose parameters can name images.
-func (in *referencesInput) prepare(s *Service, r *api.Request) error {
+func (in *referencesInput) prepare(s *Service, r *api.Request) error { //nolint:unparam // others fail
 	if s.options.ImageParameters != nil {
 		in.parameters = s.options.ImageParameters(r.Account, r.Region)
 	}

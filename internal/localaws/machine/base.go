@@ -50,7 +50,7 @@ func BaseDisk(distribution, architecture, ami string) Disk {
 	if distribution == "amazon" && ami != "" {
 		b.file("/etc/image-id", fmt.Sprintf("image_name=%q\nimage_arch=%q\nimage_file=%q\n", "al2023-ami", architecture, ami+".xfs.gpt"))
 	}
-	return volume{b.Disk}
+	return volume(b)
 }
 
 // baseDisk gives the shared disk itself, which nobody changes.
