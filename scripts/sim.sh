@@ -33,5 +33,6 @@ done
 failed=0
 for pid in "${pids[@]}"; do wait "$pid" || failed=1; done
 cat "$work"/[0-9]* | grep -vE '^(schedules=|PASS$|FAIL$)' || true
-cat "$work"/[0-9]* | awk -F'[= ]' '/^schedules=/ { s += $2; c += $4; f += $6; v += $8 } END { printf "schedules=%d calls=%d faults=%d violations=%d\n", s, c, f, v }'
+cat "$work"/[0-9]* | awk -F'[= ]' '/^schedules=/ { s += $2; c += $4; f += $6; v += $8; r += $10; if (l == "" || $12 < l) l = $12 }
+  END { printf "schedules=%d calls=%d faults=%d violations=%d rollouts=%d rollout-floor=%.3f\n", s, c, f, v, r, l }'
 exit "$failed"

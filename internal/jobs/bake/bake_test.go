@@ -92,7 +92,7 @@ func TestBadSpecsAreToldAtTheirPlace(t *testing.T) {
 		`{"from":"base","capture":{"volumes":{"include":["/dev/sdf"],"exclude":["/dev/sdg"]}}}`:             "found both",
 		`{"from":"base","capture":{"noReboot":{"thaw":"true"}}}`:                                            "freeze",
 		`{"from":"base","publish":{"launchTemplate":{}}}`:                                                   "either name or id",
-		`{"from":"base","notify":{"snsTopic":"arn:aws:sns:eu-west-1:111122223333:x"}}`:                      "not available in this version",
+		`{"from":"base","notify":{}}`:                                                                       "expected the address to notify",
 		`{"from":"base","stepps":[]}`:                                                                       "did you mean",
 	} {
 		err := New(Config{}).Check(json.RawMessage(text))

@@ -74,7 +74,7 @@ func TestOptionsThatCannotBeMetAreRefused(t *testing.T) {
 		`"gate": [{}]`:                       "exactly one of",
 		`"gate": [{"health": true, "approve": true}]`:                        "exactly one of",
 		`"gate": [{"health": true, "noData": "pass"}]`:                       "only an alarm",
-		`"gate": [{"health": true, "within": "1s"}]`:                         "30s to 24h",
+		`"gate": [{"health": true, "within": "10ms"}]`:                       "1s to 24h",
 		`"window": {"from": "22:00", "to": "22:00"}`:                         "never opens",
 		`"window": {"from": "25:00", "to": "22:00"}`:                         "a time of day",
 		`"window": {"from": "22:00", "to": "23:00", "zone": "Europe/Berln"}`: "no time zone",
