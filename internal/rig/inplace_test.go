@@ -10,6 +10,7 @@ import (
 
 	"github.com/stampmill/stampmill/internal/jobs"
 	"github.com/stampmill/stampmill/internal/jobs/ledger"
+	"github.com/stampmill/stampmill/internal/localaws"
 	"github.com/stampmill/stampmill/internal/localaws/api"
 	"github.com/stampmill/stampmill/internal/localaws/machine"
 	"github.com/stampmill/stampmill/internal/rig"
@@ -184,4 +185,49 @@ func TestAServerThatIsUnhealthyInPlaceGetsItsRootBack(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// The former root cannot be attached again: it is all that the server has, and a person is told how.
+func TestAFormerRootThatCannotBeAttachedIsKeptForAPerson(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		story := rootStory(", failures: 1", `{"count":1,"state":"failed-detached"}`, nil)
+		prepare := story.Prepare
+		story.Prepare = func(r *rig.Rig) error {
+			if err := prepare(r); err != nil {
+				return err
+			}
+			_, err := r.Endpoint.AddFault(localaws.Rule{Service: "ec2", Action: "AttachVolume", Code: "UnauthorizedOperation", Status: 403})
+			return err
+		}
+		story.Check = func(r *rig.Rig, ended map[string]*jobs.Job) error {
+			var kept []ledger.Server
+			for _, server := range rootServers(r) {
+				if server.Kept != nil {
+					kept = append(kept, server)
+				}
+			}
+			if len(kept) != 1 {
+				return fmt.Errorf("the ledger keeps %d former roots, want 1", len(kept))
+			}
+			for _, volume := range r.EC2().Inspect().Volumes {
+				if volume.ID == kept[0].Kept.Volume {
+					return warned(ended, "aws ec2 attach-volume --volume-id "+volume.ID)
+				}
+			}
+			return fmt.Errorf("%s, the only root of ordinal %d, is deleted", kept[0].Kept.Volume, kept[0].Ordinal)
+		}
+		if _, err := story.Run(background, &rig.Line{}); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func warned(ended map[string]*jobs.Job, what string) error {
+	for _, job := range ended {
+		if strings.Contains(strings.Join(job.Warnings, "\n"), what) {
+			return nil
+		}
+	}
+	return fmt.Errorf("no job warns of %q", what)
 }

@@ -104,7 +104,7 @@ func (g *Gate) CheckSpec(p *spec.Problems) {
 // CheckSpec refuses windows that never open, and time zones that nobody knows.
 func (w *Window) CheckSpec(p *spec.Problems) {
 	for i, day := range w.Days {
-		if _, known := weekdays[day]; !known {
+		if _, known := weekday(day); !known {
 			p.At("days", i).Add("expected Mon, Tue, Wed, Thu, Fri, Sat or Sun, found %q", "", day)
 		}
 	}

@@ -182,30 +182,36 @@ func (r *inPlace) abandon(ctx context.Context, turn *jobs.Turn) (jobs.Move, erro
 	return r.goOn(ctx, turn)
 }
 
-// finish deletes the root volumes that were kept until now.
+// finish deletes the root volumes that were kept until now, but for those of servers that have no root volume: a person may
+// still attach theirs.
 func (r *inPlace) finish(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
 	if r.Roots == nil {
 		return jobs.Done(), nil
+	}
+	servers, err := r.Ledger.Servers(ctx, r.fleet())
+	if err != nil {
+		return jobs.Move{}, err
+	}
+	servers = slices.DeleteFunc(servers, func(s ledger.Server) bool { return s.Kept == nil })
+	rootless, err := r.rootless(ctx, servers)
+	if err != nil {
+		return jobs.Move{}, err
 	}
 	disks, err := r.roots().DisksTagged(ctx, r.rootTags(turn, true))
 	if err != nil {
 		return jobs.Move{}, err
 	}
 	for _, disk := range disks {
-		if disk.State != "available" {
-			continue // a server runs from it again
+		if disk.State != "available" || rootless[disk.ID] {
+			continue // a server runs from it again, or has nothing else
 		}
 		if err := r.roots().DeleteVolume(ctx, disk.ID); err != nil {
 			return jobs.Move{}, err
 		}
 	}
-	servers, err := r.Ledger.Servers(ctx, r.fleet())
-	if err != nil {
-		return jobs.Move{}, err
-	}
-	var cleared []ledger.Server
+	cleared := servers[:0:0]
 	for _, server := range servers {
-		if server.Kept != nil {
+		if !rootless[server.Kept.Volume] {
 			server.Kept = nil
 			cleared = append(cleared, server)
 		}
@@ -216,4 +222,21 @@ func (r *inPlace) finish(ctx context.Context, turn *jobs.Turn) (jobs.Move, error
 		}
 	}
 	return jobs.Done(), nil
+}
+
+// rootless are the kept volumes of servers that are there and have no root volume.
+func (r *inPlace) rootless(ctx context.Context, servers []ledger.Server) (map[string]bool, error) {
+	instances, err := r.instances(ctx, servers)
+	if err != nil {
+		return nil, err
+	}
+	volumes := map[string]bool{}
+	for _, server := range servers {
+		instance, known := instances[server.InstanceID]
+		gone := !known || instance.State == "terminated" || instance.State == "shutting-down"
+		if !gone && instance.Volumes[instance.RootDevice] == "" {
+			volumes[server.Kept.Volume] = true
+		}
+	}
+	return volumes, nil
 }

@@ -110,7 +110,7 @@ func (r *replace) unpark(ctx context.Context, turn *jobs.Turn, _ lot) (jobs.Move
 }
 
 // restore starts parked servers, registers them again, and marks them as they were once the target groups say that they are
-// healthy, or their time for that is over.
+// healthy, or their time for that is over. One that has lost its root volume stays parked: a person was told.
 func (r *replace) restore(ctx context.Context, turn *jobs.Turn, servers []ledger.Server, since time.Time) (jobs.Move, error) {
 	var parked []ledger.Server
 	for _, server := range servers {
@@ -125,9 +125,13 @@ func (r *replace) restore(ctx context.Context, turn *jobs.Turn, servers []ledger
 	if err != nil {
 		return jobs.Move{}, err
 	}
-	var up, stopped []ledger.Server
+	var up, stopped, restored []ledger.Server
 	left := 0
 	for _, server := range parked {
+		if instance := instances[server.InstanceID]; instance.State == "stopped" && instance.RootDevice != "" && instance.Volumes[instance.RootDevice] == "" {
+			continue
+		}
+		restored = append(restored, server)
 		switch instance, seen := instances[server.InstanceID]; {
 		case ended(instance, seen, turn.Now().Sub(since)): // somebody ended it: its ordinal is Launch's
 		case instance.State == "running":
@@ -150,10 +154,13 @@ func (r *replace) restore(ctx context.Context, turn *jobs.Turn, servers []ledger
 	if move, err := r.readmit(ctx, turn, up, since); err != nil || !move.IsDone() {
 		return move, err
 	}
-	for i := range parked {
-		parked[i].State = ledger.Healthy
+	if len(restored) == 0 {
+		return jobs.Done(), nil
 	}
-	return jobs.Done(), r.Ledger.PutServers(ctx, turn.Guard(), parked)
+	for i := range restored {
+		restored[i].State = ledger.Healthy
+	}
+	return jobs.Done(), r.Ledger.PutServers(ctx, turn.Guard(), restored)
 }
 
 // readmit registers servers with their target groups and waits until they are healthy there.

@@ -3,6 +3,7 @@ package rollout
 import (
 	"regexp"
 	"strconv"
+	"strings"
 	"time"
 	_ "time/tzdata" // a worker's image may have no time zones
 )
@@ -65,9 +66,18 @@ func at(date time.Time, minutes int) time.Time {
 
 func (w *Window) on(day time.Weekday) bool {
 	for _, name := range w.Days {
-		if weekdays[name] == day {
+		if named, known := weekday(name); known && named == day {
 			return true
 		}
 	}
 	return len(w.Days) == 0
+}
+
+// weekday reads tue, Tue or TUE.
+func weekday(name string) (time.Weekday, bool) {
+	if len(name) != 3 {
+		return 0, false
+	}
+	day, known := weekdays[strings.ToUpper(name[:1])+strings.ToLower(name[1:])]
+	return day, known
 }

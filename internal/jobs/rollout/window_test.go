@@ -11,7 +11,7 @@ func TestAWindowOpensWhenItsZonesClocksSay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	night := Window{From: "22:00", To: "04:00", Zone: "Europe/Berlin", Days: []string{"Mon", "Fri"}}
+	night := Window{From: "22:00", To: "04:00", Zone: "Europe/Berlin", Days: []string{"mon", "Fri"}}
 	saturday := Window{From: "22:00", To: "04:00", Zone: "Europe/Berlin", Days: []string{"Sat"}}
 	gap := Window{From: "02:15", To: "02:45", Zone: "Europe/Berlin"} // on 2026-03-29 the clocks go from 02:00 to 03:00
 	for _, c := range []struct {
