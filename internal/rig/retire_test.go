@@ -30,7 +30,7 @@ func TestVersionsGoInStagesAndNoneThatIsUsed(t *testing.T) {
 			return v
 		}
 		prune := func(key string) string {
-			job := b.ends(b.submit(key, "kind: Retire\nname: web\nspec: {versions: 1, deprecated: 7d, disabled: 14d}\n"), jobs.Succeeded)
+			job := b.ends(b.submit(key, "kind: Retire\nname: web\nspec: {versions: 1, deprecated: 2h, disabled: 3h}\n"), jobs.Succeeded)
 			return string(job.Result)
 		}
 		images := func() (states string) {
@@ -46,14 +46,14 @@ func TestVersionsGoInStagesAndNoneThatIsUsed(t *testing.T) {
 		if images() != "available available available available" || state(2).State != l.Available {
 			t.Errorf("a stage did not stand: %s", images())
 		}
-		time.Sleep(7*24*time.Hour + time.Hour)
+		time.Sleep(2*time.Hour + 10*time.Minute)
 		if got := prune("3"); !strings.Contains(got, `"disabled":[2,3]`) || images() != "available disabled disabled available" || state(2).State != l.Retiring {
-			t.Errorf("after a week: %s, %s", got, images())
+			t.Errorf("after the first stage: %s, %s", got, images())
 		}
 		b.ends(b.submit("s", "kind: Restore\nname: web\nspec: {version: 3}\n"), jobs.Succeeded)
-		time.Sleep(14*24*time.Hour + time.Hour)
+		time.Sleep(3*time.Hour + 10*time.Minute)
 		if got := prune("4"); !strings.Contains(got, `"retired":[2]`) || state(2).State != l.Retired || state(3).State != l.Available || state(1).State != l.Available {
-			t.Errorf("after two more: %s, %s", got, images())
+			t.Errorf("after the second: %s, %s", got, images())
 		}
 		if snapshots := len(b.EC2().Inspect().Snapshots); snapshots != 3 {
 			t.Errorf("%d snapshots are left, want those of three images", snapshots)
