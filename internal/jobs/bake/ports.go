@@ -122,6 +122,7 @@ type Versions interface {
 type Fleets interface {
 	ListFleets(ctx context.Context) ([]l.Fleet, error)
 	Servers(ctx context.Context, fleet string) ([]l.Server, error)
+	Seconds(ctx context.Context, fleet string) ([]l.Server, error)
 }
 
 // Files is the installation's bucket.

@@ -400,8 +400,9 @@ func (w *world) ListFleets(context.Context) ([]l.Fleet, error) { return w.fleets
 func (w *world) Servers(_ context.Context, fleet string) ([]l.Server, error) {
 	return w.servers[fleet], nil
 }
-func (w *world) Bucket() string                            { return "bucket" }
-func (w *world) Put(context.Context, string, []byte) error { return nil }
+func (w *world) Seconds(context.Context, string) ([]l.Server, error) { return nil, nil }
+func (w *world) Bucket() string                                      { return "bucket" }
+func (w *world) Put(context.Context, string, []byte) error           { return nil }
 func (w *world) PresignGet(_ context.Context, key string, _ time.Duration) (string, error) {
 	return "https://bucket/" + key, nil
 }

@@ -42,6 +42,7 @@ type Catalog interface {
 	ChangeVersion(ctx context.Context, g jobs.Guard, image string, number int, change func(*l.Version) error) (l.Version, error)
 	ListFleets(ctx context.Context) ([]l.Fleet, error)
 	Servers(ctx context.Context, fleet string) ([]l.Server, error)
+	Seconds(ctx context.Context, fleet string) ([]l.Server, error)
 }
 
 // Keep says what stays: the newest versions, and those that are young enough. What is beyond both goes, in stages.
@@ -203,7 +204,11 @@ func (r Line) inFleets(ctx context.Context) (map[string]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		for _, s := range servers {
+		seconds, err := r.Catalog.Seconds(ctx, fleet.Name) // a rollout's successors
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range append(servers, seconds...) {
 			used[s.Image], used[s.AMI] = text, text
 		}
 	}

@@ -147,6 +147,10 @@ func (e *Evaluator) wanted(ctx context.Context, p *Policy, notes *[]string) ([]*
 		if !heal.chooses(fleet) || fleet.Count == 0 {
 			continue
 		}
+		if fleet.Group != "" {
+			*notes = append(*notes, fleet.Name+": the Auto Scaling group "+fleet.Group+" keeps its servers itself")
+			continue
+		}
 		raw, err := healing(fleet)
 		if err != nil {
 			*notes = append(*notes, fleet.Name+": "+err.Error())

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/stampmill/stampmill/internal/jobs"
@@ -83,7 +84,30 @@ func (r *replace) prepare(ctx context.Context, _ *jobs.Turn, ref string) (image,
 	if !slices.ContainsFunc(findings, func(f jobs.Finding) bool { return !f.Warning }) {
 		r.state.Stamping = stamping // else the way goes on as it was
 	}
-	return image(stamping.Image), findings, nil
+	unequal, err := r.unequal(ctx, image(stamping.Image))
+	return image(stamping.Image), append(findings, unequal...), err
+}
+
+// unequal finds imported servers that differ from the fleet's stored spec: a successor that is made of it would not be their
+// equal. On the way back, and in place, servers are taken as they are.
+func (r *replace) unequal(ctx context.Context, target image) ([]jobs.Finding, error) {
+	if r.progress.Planned || r.spec.Strategy == InPlace {
+		return nil, nil
+	}
+	servers, err := r.Ledger.Servers(ctx, r.fleet())
+	if err != nil {
+		return nil, err
+	}
+	var findings []jobs.Finding
+	for _, server := range servers {
+		if len(server.Differs) > 0 && server.Image != target.Ref {
+			findings = append(findings, jobs.Finding{Field: []any{"fleet"},
+				Message: fmt.Sprintf("ordinal %d (%s) was imported and differs from the fleet's stored spec: %s; its successor would not be its equal",
+					server.Ordinal, server.InstanceID, strings.Join(server.Differs, ", ")),
+				Hint: "make it equal and import the fleet again, terminate it, or roll with strategy: inPlace"})
+		}
+	}
+	return findings, nil
 }
 
 func (r *replace) busy() bool { return r.state.Chunk != nil }

@@ -62,6 +62,19 @@ func TestAServerThatRunsTheImageIsLeftAlone(t *testing.T) {
 	})
 }
 
+func TestAnImportedServerThatNoSuccessorWouldEqualIsNotReplaced(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newFleet(t, 3, "")
+		w.Differ("web", 1, "volumes")
+		id := w.roll(`"surge": 1`)
+		w.Run()
+		if job := w.WantState(id, jobs.Failed); !strings.Contains(job.Failure, "ordinal 1") || !strings.Contains(job.Failure, "volumes") || w.rolled() != 0 {
+			t.Errorf("%d rolled; it failed with %q", w.rolled(), job.Failure)
+		}
+	})
+}
+
 func TestABadImageNeverDrainsAHealthyFleet(t *testing.T) {
 	t.Parallel()
 	for name, options := range map[string]string{

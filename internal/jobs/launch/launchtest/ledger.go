@@ -101,6 +101,15 @@ func (w *World) PutServers(_ context.Context, g jobs.Guard, servers []ledger.Ser
 	return w.guarded(g, func() error { return hold(w.servers, servers) })
 }
 
+// Differ makes a server one that was imported and is not what the fleet's spec says.
+func (w *World) Differ(fleet string, ordinal int, in ...string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	server := w.servers[fleet][ordinal]
+	server.Differs = in
+	w.servers[fleet][ordinal] = server
+}
+
 func hold(slots map[string]map[int]ledger.Server, servers []ledger.Server) error {
 	for _, server := range servers {
 		old, held := slots[server.Fleet][server.Ordinal]
