@@ -28,7 +28,7 @@ demo: ## bake an image, stamp 200 servers, kill a worker half-way, check the end
 
 .PHONY: test
 test: ## run all tests but those of make integration, which want the machine for themselves
-	$(GO) test -vet=off -ldflags='-s -w' -timeout 5m $$($(GO) list ./... | grep -v /integration$$)
+	$(GO) test -vet=off -ldflags='-s -w' -timeout 10m $$($(GO) list ./... | grep -v /integration$$)
 
 .PHONY: race
 race: ## run the tests with the race detector, on smaller samples; the simulation stands for the rig's stories

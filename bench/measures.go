@@ -23,6 +23,8 @@ var measures = []measure{
 	urgentLaunch,
 	patchdayBound,
 	patchdayCalls,
+	patchdayInPlace,
+	rollbackTime,
 	jobWriteUnits,
 	jobSQSRequests,
 	jobsPerSecond,

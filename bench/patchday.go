@@ -83,7 +83,7 @@ var replaced *patched
 
 func replacedPatchDay(k *taking) (patched, error) {
 	if replaced == nil {
-		took, err := takePatchDay(k, whole, "{waves: [100%], surge: 100%}")
+		took, err := takePatchDay(k, whole, "{waves: [100%], surge: 100%}", true)
 		if err != nil {
 			return took, err
 		}
@@ -92,8 +92,9 @@ func replacedPatchDay(k *taking) (patched, error) {
 	return *replaced, nil
 }
 
-// takePatchDay bakes and launches all there is, lets the buckets fill, and takes the patch day.
-func takePatchDay(k *taking, day patchDay, rollout string) (took patched, err error) {
+// takePatchDay bakes and launches all there is, lets the buckets fill, and takes the patch day; with counted, then a second
+// one of the fleets alone.
+func takePatchDay(k *taking, day patchDay, rollout string, counted bool) (took patched, err error) {
 	begun := time.Now()
 	took.day = day
 	err = inVirtualTime(k.t, func(ctx context.Context, r *rig.Rig) error {
@@ -113,7 +114,7 @@ func takePatchDay(k *taking, day patchDay, rollout string) (took patched, err er
 		if took.chain, err = day.chain(ctx, r); err != nil {
 			return err
 		}
-		if err := day.check(ctx, r, 2); err != nil {
+		if err := day.check(ctx, r, 2); err != nil || !counted {
 			return err
 		}
 		if _, err := restamped(ctx, r, "images", "images: {select: {all: true}, parallel: 1000}"); err != nil {

@@ -95,7 +95,7 @@ var cancelledAndDead = mishap{"cancel and death", func(s rig.Story, call int) (r
 // everyDeath runs the story once in peace, and then with the worker's death before and after each call that it made.
 func everyDeath(t *testing.T, story rig.Story) {
 	t.Helper()
-	everyCall(t, story, 6, deaths...)
+	everyCall(t, story, 4, deaths...)
 }
 
 // everyCall runs the story once in peace, and then with each mishap at each call that it made: at all calls where
