@@ -31,5 +31,15 @@ func refreshMutants() []mutant {
 			edits:  []edit{{rolloutFolder + "refresh.go", `	case strings.HasPrefix(g.Template.Version, "$"):`, `	case strings.HasPrefix(g.Template.Version, "never"):`}},
 			tests:  in(rigTests, "TestAGroupThatFollowsWhatMovesIsRefused"),
 		},
+		{
+			name:   "cancelled-group-rolls-on",
+			breaks: "a cancelled rollout refreshes the rest of its group, and never ends",
+			edits:  []edit{{rolloutFolder + "refreshend.go", ` || turn.Job.Phase == jobs.Undoing {
+		return jobs.Done(), r.leave(ctx, turn)
+	}`, ` {
+		return jobs.Done(), r.leave(ctx, turn)
+	}`}},
+			tests: in(rigTests, "TestACancelledRolloutLeavesNoRefreshBehind"),
+		},
 	}
 }

@@ -78,14 +78,14 @@ func (r *refresh) recount(ctx context.Context, turn *jobs.Turn, g cloud.Group) e
 }
 
 // finish has AWS move the group to the image's version, if the last refresh has not done so: a refresh that finds nothing to replace
-// ends at once. Then the rows leave the ledger.
+// ends at once. Then the rows leave the ledger. A cancelled rollout moves nothing any more: such a refresh would roll the rest.
 func (r *refresh) finish(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
 	p := &r.progress
 	to := p.Image
 	if p.Back {
 		to = p.BackTo
 	}
-	if r.state.Template.ID == "" || to.AMI == "" || r.state.Moved {
+	if r.state.Template.ID == "" || to.AMI == "" || r.state.Moved || turn.Job.Phase == jobs.Undoing {
 		return jobs.Done(), r.leave(ctx, turn)
 	}
 	if r.state.Run != nil {
