@@ -34,7 +34,7 @@ func refreshMutants() []mutant {
 		{
 			name:   "cancelled-group-rolls-on",
 			breaks: "a cancelled rollout refreshes the rest of its group, and never ends",
-			edits:  []edit{{rolloutFolder + "refreshend.go", ` || turn.Job.Phase == jobs.Undoing {
+			edits: []edit{{rolloutFolder + "refreshend.go", ` || turn.Job.Phase == jobs.Undoing {
 		return jobs.Done(), r.leave(ctx, turn)
 	}`, ` {
 		return jobs.Done(), r.leave(ctx, turn)

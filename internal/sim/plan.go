@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/stampmill/stampmill/internal/localaws/ec2"
@@ -37,6 +38,9 @@ type wish struct {
 	count   int
 
 	id string
+	// told is closed once id says which job it is, or nothing will; nil where nobody waits for that.
+	told chan struct{}
+	once sync.Once
 }
 
 // trouble is something that EC2 does by itself, at an instant.

@@ -30,6 +30,9 @@ func (s *schedule) user(ctx context.Context) error {
 			}
 		})
 	}
+	if w := s.plan.wheel; w != nil {
+		w.launch.told = make(chan struct{})
+	}
 	for _, w := range s.plan.wishes {
 		hands.Go(func() {
 			if err := s.ask(ctx, w); err != nil {
@@ -69,6 +72,7 @@ type order struct {
 }
 
 func (s *schedule) ask(ctx context.Context, w *wish) error {
+	defer w.tell()
 	orders := []order{{w.at, func() error { return s.submit(ctx, w) }}}
 	for _, after := range w.again {
 		orders = append(orders, order{w.at + after, func() error { return s.submit(ctx, w) }})
@@ -98,8 +102,18 @@ func (s *schedule) submit(ctx context.Context, w *wish) error {
 		return err
 	}
 	s.tell("the user submits %s", ids[0])
-	w.id = ids[0]
+	if w.id == "" {
+		w.id = ids[0]
+	}
+	w.tell()
 	return nil
+}
+
+// tell lets go who waits for the wish's job.
+func (w *wish) tell() {
+	if w.told != nil {
+		w.once.Do(func() { close(w.told) })
+	}
 }
 
 // retry asks for another run where the last one ended badly, twice: the second is a double.

@@ -102,8 +102,9 @@ func (w *wheel) stamp(ctx context.Context, r *rig.Rig, ami string) error {
 // drive rolls the fleet once it is launched, gives the orders that were drawn, and sees the rollout to its end: somebody
 // decides in the end what it waits for.
 func (s *schedule) drive(ctx context.Context, w *wheel) error {
-	for w.launch.id == "" {
-		time.Sleep(time.Second) // its submission is retried while the weather is bad
+	<-w.launch.told
+	if w.launch.id == "" {
+		return nil // its submission failed, and tells so itself
 	}
 	ended, err := s.rig.Wait(ctx, patience, w.launch.id)
 	if err != nil {
