@@ -20,10 +20,11 @@ func main() {
 	run := flag.String("run", "", "try only the mutants whose name matches")
 	list := flag.Bool("list", false, "list the mutants and what they break")
 	quick := flag.Bool("quick", false, "don't run the tests without any mutant first")
+	share := flag.String("share", "0/1", "try every n-th mutant from the k-th on: k/n")
 	jobs := flag.Int("jobs", max(runtime.NumCPU(), 1), "how many to try at once")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	caught, err := try(ctx, *run, flag.Args(), *list, *quick, *jobs)
+	caught, err := try(ctx, choice{*run, flag.Args(), *share}, *list, *quick, *jobs)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "mutants:", err)
@@ -33,30 +34,51 @@ func main() {
 	}
 }
 
-// try reports whether all chosen mutants were caught: those that the pattern matches, and of them those that are named, if
-// any are.
-func try(ctx context.Context, run string, names []string, list, quick bool, jobs int) (bool, error) {
-	pattern, err := regexp.Compile(run)
+// choice says which mutants are meant: those that the pattern matches, of them those that are named, if any are, and of those
+// the share k/n.
+type choice struct {
+	pattern string
+	names   []string
+	share   string
+}
+
+func (c choice) of(every []mutant) ([]mutant, error) {
+	pattern, err := regexp.Compile(c.pattern)
+	if err != nil {
+		return nil, err
+	}
+	var k, n int
+	if _, err := fmt.Sscanf(c.share, "%d/%d", &k, &n); err != nil || n < 1 || k < 0 || k >= n {
+		return nil, fmt.Errorf("-share is %q; expected k/n, such as 0/2", c.share)
+	}
+	for _, name := range c.names {
+		if !slices.ContainsFunc(every, func(m mutant) bool { return m.name == name }) {
+			return nil, fmt.Errorf("there is no mutant %q; -list names them", name)
+		}
+	}
+	var chosen []mutant
+	for i, m := range every {
+		if i%n == k && pattern.MatchString(m.name) && (len(c.names) == 0 || slices.Contains(c.names, m.name)) {
+			chosen = append(chosen, m)
+		}
+	}
+	if len(chosen) == 0 {
+		return nil, fmt.Errorf("no mutant's name matches %q; -list names them", c.pattern)
+	}
+	return chosen, nil
+}
+
+// try reports whether all chosen mutants were caught.
+func try(ctx context.Context, meant choice, list, quick bool, jobs int) (bool, error) {
+	chosen, err := meant.of(all())
 	if err != nil {
 		return false, err
 	}
-	every := all()
-	for _, name := range names {
-		if !slices.ContainsFunc(every, func(m mutant) bool { return m.name == name }) {
-			return false, fmt.Errorf("there is no mutant %q; -list names them", name)
-		}
-	}
-	chosen := slices.DeleteFunc(every, func(m mutant) bool {
-		return !pattern.MatchString(m.name) || len(names) > 0 && !slices.Contains(names, m.name)
-	})
 	if list {
 		for _, m := range chosen {
 			fmt.Printf("%-34s %s\n", m.name, m.breaks)
 		}
 		return true, nil
-	}
-	if len(chosen) == 0 {
-		return false, fmt.Errorf("no mutant's name matches %q; -list names them", run)
 	}
 	root, err := moduleRoot(ctx)
 	if err != nil {
