@@ -138,30 +138,7 @@ func orGoneState(state string) string {
 // takeOut marks the servers as out, and takes them out of their target groups.
 func (r *inPlace) takeOut(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
 	c := r.root.Chunk
-	servers, err := r.holders(ctx, c.Ordinals)
-	if err != nil {
-		return jobs.Move{}, err
-	}
-	var marked []ledger.Server
-	for _, server := range servers {
-		if server.State != ledger.Parked {
-			server.State = ledger.Parked
-			marked = append(marked, server)
-		}
-	}
-	if len(marked) > 0 {
-		if err := r.Ledger.PutServers(ctx, turn.Guard(), marked); err != nil {
-			return jobs.Move{}, err
-		}
-		c.Since = turn.Now()
-		if err := turn.Save(ctx); err != nil {
-			return jobs.Move{}, err
-		}
-	}
-	if _, err := r.detach(ctx, servers); err != nil {
-		return jobs.Move{}, err
-	}
-	if move, err := r.drained(ctx, turn, servers, c.Since); err != nil || !move.IsDone() {
+	if _, move, err := r.takenOut(ctx, turn, &c.chunk); err != nil || !move.IsDone() {
 		return move, err
 	}
 	r.enterRoot(turn, rootKeep)

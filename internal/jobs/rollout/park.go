@@ -31,30 +31,8 @@ func (r *replace) room(ctx context.Context, servers []ledger.Server) (int, jobs.
 // whoever tidies knows which ones to start again.
 func (r *replace) park(ctx context.Context, turn *jobs.Turn, _ lot) (jobs.Move, error) {
 	c := r.state.Chunk
-	servers, err := r.holders(ctx, c.Ordinals)
-	if err != nil {
-		return jobs.Move{}, err
-	}
-	var marked []ledger.Server
-	for _, server := range servers {
-		if server.State != ledger.Parked {
-			server.State = ledger.Parked
-			marked = append(marked, server)
-		}
-	}
-	if len(marked) > 0 {
-		if err := r.Ledger.PutServers(ctx, turn.Guard(), marked); err != nil {
-			return jobs.Move{}, err
-		}
-		c.Since = turn.Now()
-		if err := turn.Save(ctx); err != nil {
-			return jobs.Move{}, err
-		}
-	}
-	if _, err := r.detach(ctx, servers); err != nil {
-		return jobs.Move{}, err
-	}
-	if move, err := r.drained(ctx, turn, servers, c.Since); err != nil || !move.IsDone() {
+	servers, move, err := r.takenOut(ctx, turn, c)
+	if err != nil || !move.IsDone() {
 		return move, err
 	}
 	instances, err := r.instances(ctx, servers)
@@ -85,6 +63,36 @@ func (r *replace) park(ctx context.Context, turn *jobs.Turn, _ lot) (jobs.Move, 
 	}
 	r.enterStage(turn, launching)
 	return jobs.Done(), turn.Save(ctx)
+}
+
+// takenOut marks the chunk's servers as parked, takes them out of their target groups, and is done when those have let go of
+// their connections.
+func (r *replace) takenOut(ctx context.Context, turn *jobs.Turn, c *chunk) ([]ledger.Server, jobs.Move, error) {
+	servers, err := r.holders(ctx, c.Ordinals)
+	if err != nil {
+		return nil, jobs.Move{}, err
+	}
+	var marked []ledger.Server
+	for _, server := range servers {
+		if server.State != ledger.Parked {
+			server.State = ledger.Parked
+			marked = append(marked, server)
+		}
+	}
+	if len(marked) > 0 {
+		if err := r.Ledger.PutServers(ctx, turn.Guard(), marked); err != nil {
+			return nil, jobs.Move{}, err
+		}
+		c.Since = turn.Now()
+		if err := turn.Save(ctx); err != nil {
+			return nil, jobs.Move{}, err
+		}
+	}
+	if _, err := r.detach(ctx, servers); err != nil {
+		return nil, jobs.Move{}, err
+	}
+	move, err := r.drained(ctx, turn, servers, c.Since)
+	return servers, move, err
 }
 
 // unpark has the old servers serve again whose successors did not pass.
