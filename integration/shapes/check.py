@@ -11,6 +11,7 @@ values of the modelled type: numbers, booleans, timestamps, base64, enumerations
 import base64
 import binascii
 import collections
+import datetime
 import json
 import pathlib
 import re
@@ -23,7 +24,8 @@ import botocore.loaders
 import botocore.model
 import botocore.parsers
 
-SERVICES = {"servicequotas": "service-quotas", "elasticloadbalancing": "elbv2"}
+SERVICES = {"servicequotas": "service-quotas", "elasticloadbalancing": "elbv2", "monitoring": "cloudwatch"}
+CBOR = "smithy-rpc-v2-cbor"
 TIMESTAMP = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$")
 
 
@@ -66,13 +68,14 @@ class Checker:
 
 
 class JSONChecker(Checker):
+    EXPECTED = {
+        "structure": dict, "map": dict, "list": list, "string": str, "blob": str, "boolean": bool,
+        "integer": int, "long": int, "float": (int, float), "double": (int, float), "timestamp": (int, float),
+    }
+
     def value(self, shape, value, at):
         kind = shape.type_name
-        expected = {
-            "structure": dict, "map": dict, "list": list, "string": str, "blob": str, "boolean": bool,
-            "integer": int, "long": int, "float": (int, float), "double": (int, float), "timestamp": (int, float),
-        }[kind]
-        if not isinstance(value, expected) or isinstance(value, bool) and kind != "boolean":
+        if not isinstance(value, self.EXPECTED[kind]) or isinstance(value, bool) and kind != "boolean":
             self.fault(at, f"{value!r} is no {kind}")
         elif kind == "structure":
             self.structure(shape, value, at)
@@ -83,7 +86,7 @@ class JSONChecker(Checker):
         elif kind == "list":
             for i, inner in enumerate(value):
                 self.value(shape.member, inner, f"{at}[{i}]")
-        elif kind in ("string", "blob"):
+        elif isinstance(value, str):
             self.scalar(shape, value, at)
 
     def structure(self, shape, value, at):
@@ -94,6 +97,12 @@ class JSONChecker(Checker):
             else:
                 self.value(shape.members[names[key]], value[key], f"{at}.{key}".lstrip("."))
         self.required(shape, {names.get(key) for key in value}, at)
+
+
+class CBORChecker(JSONChecker):
+    """For RPC v2 CBOR, whose timestamps are tagged and whose blobs are bytes."""
+
+    EXPECTED = JSONChecker.EXPECTED | {"blob": bytes, "timestamp": datetime.datetime}
 
 
 class XMLChecker(Checker):
@@ -160,14 +169,22 @@ def local(tag):
     return tag.rsplit("}", 1)[-1]
 
 
-def check_json(shape, body):
-    checker = JSONChecker()
-    if shape is None:
-        if body.strip() not in (b"", b"{}"):
-            checker.fault("", "the call has no output, but the answer is not empty")
-        return checker.wrong
-    checker.value(shape, json.loads(body or b"{}"), "")
+def check_members(checker, shape, answer):
+    if shape is not None:
+        checker.value(shape, answer, "")
+    elif answer:
+        checker.fault("", "the call has no output, but the answer is not empty")
     return checker.wrong
+
+
+def uncbor(body):
+    """The data item as botocore reads it; what stands behind it is a fault."""
+    parser = botocore.parsers.create_parser(CBOR)
+    stream = parser.get_peekable_stream_from_bytes(body)
+    item = parser.parse_data_item(stream)
+    if stream.read(1):
+        raise ValueError("more than one CBOR data item")
+    return item
 
 
 def check_xml(model, shape, body, protocol):
@@ -215,13 +232,13 @@ def check_error(service, protocol, body):
             return []  # HEAD
         code = ElementTree.fromstring(body).find(".//{*}Code")
         return [] if code is not None and code.text else ["the error has no Code"]
-    error = json.loads(body)
+    error = uncbor(body) if protocol == CBOR else json.loads(body)
     code = error.pop("__type", "").rsplit("#", 1)[-1]
     if not code:
         return ["the error has no __type"]
     if code not in service.shape_names:
         return []  # a common error
-    checker = JSONChecker()
+    checker = Checker()
     shape = service.shape_for(code)
     known = {member.serialization.get("name", name).lower() for name, member in shape.members.items()} | {"message"}
     for key in error:
@@ -239,10 +256,19 @@ def parse(model, protocol, recording, body):
     botocore.parsers.create_parser(protocol).parse(answer, model.output_shape)
 
 
+def protocol_of(recording, service):
+    """The one that the answer came by, where a service has several."""
+    if recording["header"].get("Content-Type", [""])[0].startswith("application/cbor"):
+        return CBOR
+    if recording["query"] and "query" in service.metadata.get("protocols", []):
+        return "query"
+    return service.metadata["protocol"]
+
+
 def check(recording, services):
     service = services(SERVICES.get(recording["service"], recording["service"]))
     body = base64.b64decode(recording["body"] or "")
-    protocol = service.metadata["protocol"]
+    protocol = protocol_of(recording, service)
     if recording["service"] == "sqs" and recording["query"]:
         return []  # the model has lost the names of the older protocol
     if recording["status"] >= 400:
@@ -255,7 +281,9 @@ def check(recording, services):
     except Exception as problem:  # whatever botocore's parser stumbles over is what is wrong
         return [f"botocore cannot parse it: {problem!r}"]
     if protocol == "json":
-        return check_json(model.output_shape, body)
+        return check_members(JSONChecker(), model.output_shape, json.loads(body or b"{}"))
+    if protocol == CBOR:
+        return check_members(CBORChecker(), model.output_shape, uncbor(body))
     return check_xml(model, model.output_shape, body, protocol)
 
 

@@ -19,6 +19,8 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/aws/smithy-go/encoding/cbor"
+
 	"github.com/stampmill/stampmill/internal/localaws/api"
 )
 
@@ -87,13 +89,13 @@ func (rec *Recorder) Keep(service string, r *api.Request, status int, header htt
 // digest is a function of the paths of an answer's members.
 func digest(body []byte) string {
 	var paths []string
+	var value any
 	if bytes.HasPrefix(bytes.TrimSpace(body), []byte("<")) {
 		paths = xmlPaths(body)
-	} else {
-		var value any
-		if json.Unmarshal(body, &value) == nil {
-			paths = jsonPaths("", value, nil)
-		}
+	} else if json.Unmarshal(body, &value) == nil {
+		paths = jsonPaths("", value, nil)
+	} else if value, err := cbor.Decode(body); err == nil {
+		paths = cborPaths("", value, nil)
 	}
 	slices.Sort(paths)
 	sum := sha256.Sum256([]byte(strings.Join(slices.Compact(paths), "\n")))
@@ -132,6 +134,21 @@ func jsonPaths(at string, value any, paths []string) []string {
 	case []any:
 		for _, inner := range value {
 			paths = jsonPaths(at+"/", inner, paths)
+		}
+	}
+	return paths
+}
+
+func cborPaths(at string, value cbor.Value, paths []string) []string {
+	paths = append(paths, fmt.Sprintf("%s:%T", at, value))
+	switch value := value.(type) {
+	case cbor.Map:
+		for name, inner := range value {
+			paths = cborPaths(at+"/"+name, inner, paths)
+		}
+	case cbor.List:
+		for _, inner := range value {
+			paths = cborPaths(at+"/", inner, paths)
 		}
 	}
 	return paths
