@@ -41,6 +41,7 @@ const (
 	changeFile     = "internal/aws/store/change.go"
 	togetherFile   = "internal/aws/store/together.go"
 	bakeUndoFile   = "internal/jobs/bake/undo.go"
+	copiesUndoFile = "internal/jobs/copies/undo.go"
 	bakeSteps      = "internal/jobs/bake/program.go"
 	retireFile     = "internal/jobs/lifecycle/lifecycle.go"
 	batchFile      = "internal/jobs/launch/batch.go"

@@ -79,8 +79,8 @@ func bakeMutants() []mutant {
 		{
 			name:   "undo-forgets-snapshots",
 			breaks: "3: the snapshots of an AMI that failed are left",
-			edits: []edit{{bakeUndoFile, `	snapshots, err := ec2.SnapshotsTagged(ctx, ownTags(turn))
-	if err != nil {`, `	snapshots, err := ec2.SnapshotsTagged(ctx, ownTags(turn))
+			edits: []edit{{copiesUndoFile, `	snapshots, err := u.EC2.SnapshotsTagged(ctx, OwnTags(turn))
+	if err != nil {`, `	snapshots, err := u.EC2.SnapshotsTagged(ctx, OwnTags(turn))
 	if snapshots = nil; err != nil {`}},
 			tests: in(bakeTests, "TestAnAMIOrACopyThatEC2GaveUpIsBegunAnewAlone"),
 		},
@@ -93,7 +93,7 @@ func bakeMutants() []mutant {
 		{
 			name:   "undo-trusts-describe",
 			breaks: "3: an AMI that EC2 does not show yet is taken for gone",
-			edits:  []edit{{bakeUndoFile, `	if b.hidesImages(turn.Now(), region, images) || !gone {`, `	if !gone {`}},
+			edits:  []edit{{copiesUndoFile, `	if u.hides(turn, images) || !gone {`, `	if !gone {`}},
 			tests:  in(bakeTests, "TestAnUndoWaitsForWhatEC2DoesNotShowYet"),
 		},
 		{

@@ -40,13 +40,13 @@ func identityMutants() []mutant {
 		{
 			name:   "image-adopted-by-name",
 			breaks: "7: somebody else's AMI of the same name is taken for ours",
-			edits:  []edit{{"internal/jobs/bake/capture.go", `if ours(turn, i.Tags) && i.State != "deregistered" {`, `if i.State != "deregistered" {`}},
+			edits:  []edit{{"internal/jobs/bake/capture.go", `if copies.Ours(turn, i.Tags) && i.State != "deregistered" {`, `if i.State != "deregistered" {`}},
 			tests:  in(bakeTests, "TestAnImageOfOurNameThatIsNotOursIsLeftAlone"),
 		},
 		{
 			name:   "server-adopted-by-token",
 			breaks: "7: a server that does not carry our tags is adopted",
-			edits:  []edit{{"internal/jobs/bake/launch.go", `if ours(turn, i.Tags) && i.State != "terminated" {`, `if i.State != "terminated" {`}},
+			edits:  []edit{{"internal/jobs/bake/launch.go", `if copies.Ours(turn, i.Tags) && i.State != "terminated" {`, `if i.State != "terminated" {`}},
 			tests:  in(bakeTests, "TestAServerUnderOurTokenThatIsNotOursIsLeftAlone"),
 		},
 		{

@@ -3,7 +3,7 @@ package main
 // learningMutants change what is learned: how long things take, and how much of a bucket is left by others.
 func learningMutants() []mutant {
 	const (
-		looksFile   = "internal/jobs/bake/looks.go"
+		looksFile   = "internal/jobs/copies/looks.go"
 		usualFile   = "internal/jobs/ledger/usual.go"
 		imagesFile  = "internal/aws/ledger/images.go"
 		publishFile = "internal/aws/ledger/publish.go"
@@ -16,13 +16,13 @@ func learningMutants() []mutant {
 		{
 			name:   "small-image-waited-for-as-before",
 			breaks: "an image that took an hour once is not looked at for most of an hour, however small it became",
-			edits:  []edit{{looksFile, `return last.Add(min(rest, b.pace(longestLook)))`, `return last.Add(rest)`}},
+			edits:  []edit{{looksFile, `return last.Add(min(rest, k.Pace(LongestLook)))`, `return last.Add(rest)`}},
 			tests:  in(bakeTests, "TestAnImageThatBecameSmallIsNotWaitedForAsLongAsBefore"),
 		},
 		{
 			name:   "copies-learn-from-the-capture",
 			breaks: "a region's copy is looked at when the capture would be done, again and again",
-			edits:  []edit{{looksFile, `func copyTo(region string) string    { return "copy " + region }`, `func copyTo(region string) string    { return captureIn(region) }`}},
+			edits:  []edit{{looksFile, `func To(region string) string { return "copy " + region }`, `func To(region string) string { return "capture " + region }`}},
 			tests:  in(bakeTests, "TestCopiesAreLookedAtWhenTheyAreDue"),
 		},
 		{

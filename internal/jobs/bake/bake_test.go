@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/stampmill/stampmill/internal/jobs"
+	"github.com/stampmill/stampmill/internal/jobs/copies"
 	"github.com/stampmill/stampmill/internal/jobs/guest"
 	"github.com/stampmill/stampmill/internal/jobs/spec"
 )
@@ -142,11 +143,11 @@ func TestOurTagsStandOverAUsers(t *testing.T) {
 	b.spec.Tags = map[string]string{jobs.TagJob: "mine", "CostCenter": "1"}
 	turn := &jobs.Turn{Job: b.job, Installation: "test"}
 	tags := b.versionTags(turn)
-	if tags[jobs.TagJob] != b.job.ID || tags["CostCenter"] != "1" || !ours(turn, tags) {
+	if tags[jobs.TagJob] != b.job.ID || tags["CostCenter"] != "1" || !copies.Ours(turn, tags) {
 		t.Errorf("%v", tags)
 	}
 	tags[jobs.TagIncarnation] = "another"
-	if ours(turn, tags) {
+	if copies.Ours(turn, tags) {
 		t.Error("another incarnation's thing counts as ours")
 	}
 }

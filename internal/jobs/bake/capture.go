@@ -9,6 +9,7 @@ import (
 
 	"github.com/stampmill/stampmill/internal/jobs"
 	c "github.com/stampmill/stampmill/internal/jobs/cloud"
+	"github.com/stampmill/stampmill/internal/jobs/copies"
 	"github.com/stampmill/stampmill/internal/jobs/guest"
 	l "github.com/stampmill/stampmill/internal/jobs/ledger"
 )
@@ -23,8 +24,6 @@ const (
 const (
 	thingImage  = "image"
 	thingSource = "source-image"
-	// attempts is how often an AMI or a copy that EC2 gave up is begun anew.
-	attempts    = 3
 	stopLook    = 12 * time.Second
 	stopLimit   = 30 * time.Minute
 	freezeLimit = 2 * time.Minute
@@ -93,7 +92,7 @@ func (b *program) stop(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) 
 
 func (b *program) untilStopped() jobs.Move {
 	id := b.progress.Builder.ID
-	return jobs.Look(b.pace(stopLook), "the builder %s to stop", id).Awaiting(jobs.Await{ID: id}).InCompany(b.pace(eventCompany))
+	return jobs.Look(b.pace(stopLook), "the builder %s to stop", id).Awaiting(jobs.Await{ID: id}).InCompany(b.pace(copies.EventCompany))
 }
 
 func (b *program) freeze(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
@@ -109,7 +108,7 @@ func (b *program) freeze(ctx context.Context, turn *jobs.Turn) (jobs.Move, error
 // thaw goes on once every snapshot has begun: from then on it is of that instant, however long it takes.
 func (b *program) thaw(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
 	if r := b.progress.Command; b.spec.Capture.NoReboot.Thaw != nil && r == nil && turn.Now().Sub(turn.StepSince()) < freezeLimit {
-		begun, err := b.ec2().SnapshotsTagged(ctx, ownTags(turn))
+		begun, err := b.ec2().SnapshotsTagged(ctx, copies.OwnTags(turn))
 		if err != nil {
 			return jobs.Move{}, err
 		}
@@ -284,7 +283,7 @@ func (b *program) making(turn *jobs.Turn, thing string, into *image, begin func(
 				return "", false, err
 			}
 			for _, i := range found {
-				if ours(turn, i.Tags) && i.State != "deregistered" {
+				if copies.Ours(turn, i.Tags) && i.State != "deregistered" {
 					return i.ID, true, nil
 				}
 			}
@@ -317,7 +316,7 @@ func (b *program) available(ctx context.Context, turn *jobs.Turn) (jobs.Move, er
 // awaitImage looks at an AMI that is being made in the region. A nil image: return the move or the error.
 func (b *program) awaitImage(ctx context.Context, turn *jobs.Turn, made *image, region, thing string) (*c.Image, jobs.Move, error) {
 	now := turn.Now()
-	if !b.due(ctx, now, *made, captureIn(region), firstImageLook) {
+	if !b.looks().Due(ctx, now, *made, captureIn(region), firstImageLook) {
 		return nil, b.untilImage(turn, made, region), nil
 	}
 	ec2 := b.ec2In(region)
@@ -330,7 +329,7 @@ func (b *program) awaitImage(ctx context.Context, turn *jobs.Turn, made *image, 
 	}
 	switch i := found[0]; i.State {
 	case "available":
-		made.Available, made.Took = true, took(ctx, now, made.Begun, made.Looked)
+		made.Available, made.Took = true, copies.Took(ctx, now, made.Begun, made.Looked)
 		return &i, jobs.Move{}, nil
 	case "pending", "transient":
 		made.Looked = now
@@ -344,13 +343,13 @@ func (b *program) awaitImage(ctx context.Context, turn *jobs.Turn, made *image, 
 
 // untilImage waits for the next look at an AMI that is being made, or for its event.
 func (b *program) untilImage(turn *jobs.Turn, made *image, region string) jobs.Move {
-	return jobs.Look(b.untilLook(turn.Now(), *made, captureIn(region), firstImageLook), "the AMI %s to be available", made.ID).
-		Awaiting(jobs.Await{Region: region, ID: made.ID}).InCompany(b.pace(eventCompany))
+	return jobs.Look(b.looks().Until(turn.Now(), *made, captureIn(region), firstImageLook), "the AMI %s to be available", made.ID).
+		Awaiting(jobs.Await{Region: region, ID: made.ID}).InCompany(b.pace(copies.EventCompany))
 }
 
 // again removes an AMI that failed and begins another attempt.
 func (b *program) again(ctx context.Context, turn *jobs.Turn, ec2 EC2, made *image, thing string, failed c.Image) error {
-	if turn.Attempt(thing) >= attempts {
+	if turn.Attempt(thing) >= copies.Attempts {
 		return jobs.Fatalf("make the AMI", failed.ID, fmt.Sprintf("it is %s: %s", failed.State, orUnknown(failed.StateReason)), "")
 	}
 	turn.Note("the AMI %s is %s: %s; it is begun anew", failed.ID, failed.State, orUnknown(failed.StateReason))

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stampmill/stampmill/internal/jobs"
 	c "github.com/stampmill/stampmill/internal/jobs/cloud"
+	"github.com/stampmill/stampmill/internal/jobs/copies"
 	"github.com/stampmill/stampmill/internal/jobs/guest"
 )
 
@@ -99,7 +100,7 @@ func (b *program) makingServer(turn *jobs.Turn, thing string, s *server, request
 				return c.Instance{}, false, err
 			}
 			for _, i := range found {
-				if ours(turn, i.Tags) && i.State != "terminated" {
+				if copies.Ours(turn, i.Tags) && i.State != "terminated" {
 					return i, true, nil
 				}
 			}
@@ -203,13 +204,13 @@ func (b *program) answers(thing string, s *server) func(context.Context, *jobs.T
 				return move, err
 			}
 		}
-		if !s.Online && now.Sub(s.Since) >= b.bootEarly(thing)-b.pace(young) {
+		if !s.Online && now.Sub(s.Since) >= b.bootEarly(thing)-b.pace(copies.Young) {
 			online, err := b.ssm().Managed(ctx, s.ID)
 			if err != nil {
 				return jobs.Move{}, err
 			}
 			if s.Online = online[s.ID].PingStatus == "Online"; s.Online {
-				s.Took = took(ctx, now, s.Since, s.Asked)
+				s.Took = copies.Took(ctx, now, s.Since, s.Asked)
 			} else {
 				s.Asked = now
 			}
@@ -234,9 +235,6 @@ func (b *program) answers(thing string, s *server) func(context.Context, *jobs.T
 
 // lookInterval is how often EC2 is asked for a server that SSM does not see.
 const lookInterval = time.Minute
-
-// young is the age at which a server cannot be online yet.
-const young = 5 * time.Second
 
 func (b *program) healthy(ctx context.Context, thing string, s *server) (jobs.Move, error) {
 	if !b.spec.Builder.StatusChecks {

@@ -166,23 +166,6 @@ func (b *program) tags(turn *jobs.Turn, thing string) map[string]string {
 	return tags
 }
 
-// ownTags find everything that this run of the bake made.
-func ownTags(turn *jobs.Turn) map[string]string {
-	tags := turn.Tags("")
-	delete(tags, jobs.TagThing)
-	return tags
-}
-
-// ours reports whether the tags say that this run made the thing.
-func ours(turn *jobs.Turn, tags map[string]string) bool {
-	for key, value := range ownTags(turn) {
-		if tags[key] != value {
-			return false
-		}
-	}
-	return true
-}
-
 // environment is what every script gets.
 func (b *program) environment(own map[string]string) map[string]string {
 	env := map[string]string{}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	c "github.com/stampmill/stampmill/internal/jobs/cloud"
+	"github.com/stampmill/stampmill/internal/jobs/copies"
 	l "github.com/stampmill/stampmill/internal/jobs/ledger"
 	"github.com/stampmill/stampmill/internal/jobs/notify"
 )
@@ -74,17 +75,7 @@ type server struct {
 }
 
 // image is an AMI that is being made.
-type image struct {
-	ID        string    `json:"id,omitempty"`
-	Snapshots []string  `json:"snapshots,omitempty"`
-	Begun     time.Time `json:"begun,omitzero"`
-	Available bool      `json:"available,omitempty"`
-	// Seen: an undo was shown it.
-	Seen bool `json:"seen,omitempty"`
-	// Looked is when it was last seen pending, Took how long it took to become available.
-	Looked time.Time     `json:"looked,omitzero"`
-	Took   time.Duration `json:"took,omitempty"`
-}
+type image = copies.AMI
 
 // command is an SSM command that was sent.
 type command struct {

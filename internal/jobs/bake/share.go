@@ -2,11 +2,11 @@ package bake
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"github.com/stampmill/stampmill/internal/jobs"
 	c "github.com/stampmill/stampmill/internal/jobs/cloud"
+	"github.com/stampmill/stampmill/internal/jobs/copies"
 )
 
 // amis are the version's AMIs by region, in the order of the regions.
@@ -19,20 +19,17 @@ func (b *program) amis() []struct{ region, id string } {
 	return all
 }
 
-// share opens the verified AMIs. What is encrypted under the AWS-managed key could not be launched by others: refused.
+// share opens the verified AMIs.
 func (b *program) share(ctx context.Context, _ *jobs.Turn) (jobs.Move, error) {
 	s := b.spec.Share
 	with := c.Share{Accounts: s.Accounts, Organizations: s.Organizations, OUs: s.OUs, Public: s.Public}
 	for region, copied := range b.regions() {
-		snapshots, err := b.ec2In(region).Snapshots(ctx, copied.Snapshots...)
+		why, err := copies.Unshareable(ctx, b.ec2In(region), region, copied.Snapshots, s.Public)
 		if err != nil {
 			return jobs.Move{}, err
 		}
-		for _, snapshot := range snapshots {
-			if snapshot.Encrypted && (s.Public || strings.HasSuffix(snapshot.KMSKey, "alias/aws/ebs")) {
-				return jobs.Fail("the snapshot %s in %s is encrypted (%s): such an image cannot be shared; name a customer-managed kmsKey, and for a public image none",
-					snapshot.ID, region, snapshot.KMSKey), nil
-			}
+		if why != "" {
+			return jobs.Fail("%s", why), nil
 		}
 	}
 	for _, ami := range b.amis() {

@@ -2,11 +2,10 @@ package bake
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/stampmill/stampmill/internal/jobs"
-	c "github.com/stampmill/stampmill/internal/jobs/cloud"
+	"github.com/stampmill/stampmill/internal/jobs/copies"
 	l "github.com/stampmill/stampmill/internal/jobs/ledger"
 )
 
@@ -109,7 +108,7 @@ func (b *program) undoServers(ctx context.Context, turn *jobs.Turn) (jobs.Move, 
 	b.progress.Command = nil
 	b.keepConsole(ctx, turn)
 	return jobs.Unmake(ctx, turn, "the servers", func(ctx context.Context) (bool, error) {
-		found, err := b.ec2().InstancesTagged(ctx, ownTags(turn))
+		found, err := b.ec2().InstancesTagged(ctx, copies.OwnTags(turn))
 		if err != nil {
 			return false, err
 		}
@@ -182,55 +181,20 @@ func (b *program) undoneRegions() []string {
 }
 
 func (b *program) undoImagesIn(ctx context.Context, turn *jobs.Turn, region string) (bool, error) {
-	ec2, gone := b.ec2In(region), true
-	images, err := ec2.ImagesTagged(ctx, ownTags(turn))
-	if err != nil {
-		return false, err
-	}
-	for _, i := range images {
-		if i.State == "deregistered" {
-			continue
-		}
-		gone = false
-		if err := b.deregister(ctx, ec2, i.ID); err != nil {
-			return false, err
-		}
-	}
-	if b.hidesImages(turn.Now(), region, images) || !gone {
-		return false, nil // snapshots can go once their image has
-	}
-	snapshots, err := ec2.SnapshotsTagged(ctx, ownTags(turn))
-	if err != nil {
-		return false, err
-	}
-	for _, s := range snapshots {
-		gone = false
-		if err := ec2.DeleteSnapshot(ctx, s.ID); err != nil {
-			return false, err
-		}
-	}
-	return gone, nil
-}
-
-// hidesImages reports whether EC2 may not show yet an image that it has just begun. One that it showed once and shows no
-// more is gone.
-func (b *program) hidesImages(now time.Time, region string, shown []c.Image) bool {
-	hidden := false
-	look := func(i *image) {
-		if slices.ContainsFunc(shown, func(s c.Image) bool { return s.ID == i.ID }) {
-			i.Seen = true
-		}
-		hidden = hidden || (i.ID != "" && !i.Seen && now.Sub(i.Begun) < jobs.PropagationLimit)
-	}
+	ec2, known := b.ec2In(region), []*image(nil)
 	if region == b.region {
-		look(&b.progress.Image)
-		look(&b.progress.Intermediate)
+		known = append(known, &b.progress.Image, &b.progress.Intermediate)
 	}
-	if copied, ok := b.progress.Copies[region]; ok {
-		look(&copied)
+	copied, ok := b.progress.Copies[region]
+	if ok {
+		known = append(known, &copied)
+	}
+	gone, err := copies.Undo{EC2: ec2, Known: known,
+		Deregister: func(ctx context.Context, id string) error { return b.deregister(ctx, ec2, id) }}.Remove(ctx, turn)
+	if ok {
 		b.progress.Copies[region] = copied
 	}
-	return hidden
+	return gone, err
 }
 
 // undoVersion gives the reserved number up.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stampmill/stampmill/internal/jobs"
+	"github.com/stampmill/stampmill/internal/jobs/copies"
 	"github.com/stampmill/stampmill/internal/jobs/guest"
 )
 
@@ -55,7 +56,7 @@ func (b *program) userData() ([]byte, error) {
 func (b *program) provisioned(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
 	s := &b.progress.Builder
 	age, limit := turn.Now().Sub(s.Since), b.spec.Builder.Within.Or(bootLimit)
-	if age < b.pace(young) {
+	if age < b.pace(copies.Young) {
 		return jobs.Look(b.pace(time.Minute), "the builder %s to stop itself", s.ID).Awaiting(jobs.Await{ID: s.ID}), nil
 	}
 	found, err := b.ec2().Instances(ctx, s.ID)
