@@ -76,7 +76,7 @@ func deliveryMutants() []mutant {
 		{
 			name:   "panic-costs-the-claim-only",
 			breaks: "1: a step that panics is no error of its job, which goes round until its claims are used up",
-			edits: []edit{{stintFile, `			err = &Error{Class: Unknown, Op: "step " + step.Name, Message: clipTo(fmt.Sprintf("panic: %v", p), 500), Ambiguous: true}`,
+			edits: []edit{{stintFile, `			err = &Error{Class: Unknown, Op: "step " + step.Name, Message: Clip(fmt.Sprintf("panic: %v", p), 500), Ambiguous: true}`,
 				`			panic(p)`}},
 			tests: in(jobsTests, "TestAPanicIsTheJobsErrorAndFailsItAlone"),
 		},

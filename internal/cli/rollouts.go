@@ -86,21 +86,13 @@ func (c *command) rolloutList() *cobra.Command {
 func (c *command) rolloutShow() *cobra.Command {
 	return &cobra.Command{
 		Use: "show FLEET-or-JOB", Short: "Show a rollout: its waves, what it waits for, what its gates said", Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			a, err := c.open(cmd.Context())
-			if err != nil {
-				return err
-			}
-			job, err := findRollout(cmd.Context(), a, args[0])
-			if err != nil {
-				return err
-			}
+		RunE: c.ofRollout(func(_ context.Context, _ *app.App, job *jobs.Job) error {
 			v, err := rolloutOf(job)
 			if err != nil {
 				return err
 			}
 			return c.print(v, func(w io.Writer) { rolloutTable(w, v) })
-		},
+		}),
 	}
 }
 
@@ -141,6 +133,21 @@ func rolloutTable(w io.Writer, v rolloutView) {
 	}
 }
 
+// ofRollout does something with the rollout that a command's argument names.
+func (c *command) ofRollout(do func(ctx context.Context, a *app.App, job *jobs.Job) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		a, err := c.open(cmd.Context())
+		if err != nil {
+			return err
+		}
+		job, err := findRollout(cmd.Context(), a, args[0])
+		if err != nil {
+			return err
+		}
+		return do(cmd.Context(), a, job)
+	}
+}
+
 // findRollout finds a rollout by its job's id, or a fleet's newest one.
 func findRollout(ctx context.Context, a *app.App, name string) (*jobs.Job, error) {
 	list, err := a.Store.List(ctx, store.Filter{Kind: rollout.KindName, Name: name, Children: true, Limit: 1})
@@ -164,17 +171,9 @@ func (c *command) rolloutOrder(verb jobs.Verb, short, long string) *cobra.Comman
 	var wave string
 	cmd := &cobra.Command{
 		Use: string(verb) + " FLEET-or-JOB", Short: short, Long: long, Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			a, err := c.open(cmd.Context())
-			if err != nil {
-				return err
-			}
-			job, err := findRollout(cmd.Context(), a, args[0])
-			if err != nil {
-				return err
-			}
+		RunE: c.ofRollout(func(ctx context.Context, a *app.App, job *jobs.Job) error {
 			if job.Finished() && verb == jobs.Revert {
-				return c.rollBack(cmd.Context(), a, job)
+				return c.rollBack(ctx, a, job)
 			}
 			if job.Finished() {
 				return exitf(ExitFailure, "%s has ended already: %s", job.ID, job.State)
@@ -187,7 +186,7 @@ func (c *command) rolloutOrder(verb jobs.Verb, short, long string) *cobra.Comman
 				wave = status.Wave
 			}
 			m := &jobs.Message{Type: jobs.Ordering, Job: job.ID, Run: job.Run, Incarnation: job.Incarnation, Verb: verb, Value: wave, At: time.Now().UTC()}
-			if err := a.Queue.Send(cmd.Context(), jobs.LaneHigh, m, 0); err != nil {
+			if err := a.Queue.Send(ctx, jobs.LaneHigh, m, 0); err != nil {
 				return err
 			}
 			note := "ordered to " + string(verb)
@@ -195,7 +194,7 @@ func (c *command) rolloutOrder(verb jobs.Verb, short, long string) *cobra.Comman
 				note = "wave " + wave + " is approved"
 			}
 			return c.printOrders([]ordered{{job.ID, job.Run, true, note}})
-		},
+		}),
 	}
 	if verb == jobs.Approve {
 		cmd.Flags().StringVar(&wave, "wave", "", "the wave that is approved (default: the one under way)")
@@ -232,20 +231,12 @@ func (c *command) rollBack(ctx context.Context, a *app.App, job *jobs.Job) error
 func (c *command) rolloutCancel() *cobra.Command {
 	return &cobra.Command{
 		Use: "cancel FLEET-or-JOB", Short: "Stop where it is: what was rolled stays, the unfinished part is tidied", Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			a, err := c.open(cmd.Context())
-			if err != nil {
-				return err
-			}
-			job, err := findRollout(cmd.Context(), a, args[0])
-			if err != nil {
-				return err
-			}
-			orders, err := c.order(cmd.Context(), []string{job.ID}, jobs.Cancel, 0)
+		RunE: c.ofRollout(func(ctx context.Context, a *app.App, job *jobs.Job) error {
+			orders, err := c.order(ctx, []string{job.ID}, jobs.Cancel, 0)
 			if err != nil {
 				return err
 			}
 			return c.printOrders(orders)
-		},
+		}),
 	}
 }

@@ -86,7 +86,7 @@ type Delivery struct {
 func deleted() Outcome               { return Outcome{Delete: true} }
 func hidden(d time.Duration) Outcome { return Outcome{Hide: d} }
 func refused(reason string) Outcome {
-	return Outcome{Delete: true, Reason: clipTo(reason, maxText)} // it may quote what others wrote
+	return Outcome{Delete: true, Reason: Clip(reason, maxText)} // it may quote what others wrote
 }
 
 // patience is how long a message is hidden that cannot be worked on now. It grows with the receives, so that an outage of

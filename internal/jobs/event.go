@@ -103,7 +103,7 @@ var (
 func ParseEvent(body []byte) (event Event, awaited bool, err error) {
 	var n notification
 	if err := json.Unmarshal(body, &n); err != nil {
-		return event, false, fmt.Errorf("the EventBridge event cannot be read: %s", clipTo(err.Error(), maxQuoted))
+		return event, false, fmt.Errorf("the EventBridge event cannot be read: %s", Clip(err.Error(), maxQuoted))
 	}
 	sort, known := eventSorts[n.Type]
 	if !known {
@@ -111,7 +111,7 @@ func ParseEvent(body []byte) (event Event, awaited bool, err error) {
 	}
 	id, state, err := sort.read(n.Detail)
 	if err != nil {
-		return event, false, fmt.Errorf("the detail of the event %q cannot be read: %s", n.Type, clipTo(err.Error(), maxQuoted))
+		return event, false, fmt.Errorf("the detail of the event %q cannot be read: %s", n.Type, Clip(err.Error(), maxQuoted))
 	}
 	event = Event{Account: n.Account, Region: n.Region, ID: id}
 	if !slices.Contains(sort.ends, state) {

@@ -95,7 +95,7 @@ func (s *stint) overclaimed(ctx context.Context) (outcome Outcome, over bool, er
 // abort fails a job that not even its undo can be carried out for. The reaper removes what it left.
 func (s *stint) abort(ctx context.Context, reason string) (Outcome, error) {
 	job := s.turn.Job
-	job.Failure = clipTo(reason, maxText)
+	job.Failure = Clip(reason, maxText)
 	s.turn.Note("failed: %s", reason)
 	s.program, s.turn.program = nil, nil
 	return s.end(ctx, Failed)

@@ -18,7 +18,7 @@ func (s *stint) judge(err error) Move {
 	if e, ok := errors.AsType[*Error](err); ok && e.Class == InLine {
 		return s.waitTurn(e) // no error: it neither counts nor ends an undo
 	}
-	text := clipTo(err.Error(), 1000)
+	text := Clip(err.Error(), 1000)
 	if job.Errors == 0 {
 		job.ErrorSince = now
 	}
@@ -110,7 +110,8 @@ func orNone(s string) string {
 	return s
 }
 
-func clipTo(s string, n int) string {
+// Clip keeps texts that others wrote short: at most n bytes of it.
+func Clip(s string, n int) string {
 	if len(s) > n {
 		return strings.ToValidUTF8(s[:n], "") + "…"
 	}

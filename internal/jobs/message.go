@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"strings"
 	"time"
 )
 
@@ -96,7 +95,7 @@ func ParseMessage(body []byte) (*Message, error) {
 		Schema int `json:"schema"`
 	}
 	if err := json.Unmarshal(body, &head); err != nil {
-		return nil, fmt.Errorf("the message is not a JSON object of the message schema: %s", clipTo(err.Error(), maxQuoted))
+		return nil, fmt.Errorf("the message is not a JSON object of the message schema: %s", Clip(err.Error(), maxQuoted))
 	}
 	if head.Schema > SchemaVersion {
 		return nil, fmt.Errorf("schema %d: %w", head.Schema, ErrNewerSchema)
@@ -105,7 +104,7 @@ func ParseMessage(body []byte) (*Message, error) {
 	decoder.DisallowUnknownFields()
 	var m Message
 	if err := decoder.Decode(&m); err != nil {
-		return nil, fmt.Errorf("the message does not follow the message schema: %s", clipTo(err.Error(), maxQuoted))
+		return nil, fmt.Errorf("the message does not follow the message schema: %s", Clip(err.Error(), maxQuoted))
 	}
 	if err := m.check(); err != nil {
 		return nil, err
@@ -213,9 +212,5 @@ func (m *Message) checkSubmission() error {
 	return nil
 }
 
-func clip(s string) string {
-	if len(s) > 80 {
-		return strings.ToValidUTF8(s[:80], "") + "…"
-	}
-	return s
-}
+// clip keeps quotations short.
+func clip(s string) string { return Clip(s, 80) }

@@ -65,10 +65,10 @@ const maxOpenRecords = 10_000
 const maxOrphanError = 500
 
 func (r *Reaper) recordOf(o *Orphan) OrphanRecord {
-	return OrphanRecord{Kind: o.Kind, ID: o.ID, Name: clipTo(o.Tags["Name"], 256), Job: o.Tags[TagJob], Target: o.Target, Created: o.Created, Since: o.Since}
+	return OrphanRecord{Kind: o.Kind, ID: o.ID, Name: Clip(o.Tags["Name"], 256), Job: o.Tags[TagJob], Target: o.Target, Created: o.Created, Since: o.Since}
 }
 
 func (r *Reaper) note(ctx context.Context, record *OrphanRecord, state OrphanState, cause string) error {
-	record.State, record.Error, record.By, record.Changed = state, clipTo(cause, maxOrphanError), r.Owner, time.Now()
+	record.State, record.Error, record.By, record.Changed = state, Clip(cause, maxOrphanError), r.Owner, time.Now()
 	return r.Records.NoteOrphan(ctx, *record)
 }

@@ -84,7 +84,7 @@ func (s *stint) untouched() bool {
 
 func (s *stint) beginUndo(end State, reason string) {
 	job := s.turn.Job
-	job.Phase, job.End, job.Failure = Undoing, end, clipTo(reason, maxText)
+	job.Phase, job.End, job.Failure = Undoing, end, Clip(reason, maxText)
 	job.Errors, job.Wait, job.Awaits = 0, nil, nil
 	job.Error = ""
 	s.setStep("")
@@ -223,8 +223,8 @@ func (s *stint) mustGoOn() bool { return s.turn.Job.Phase == Undoing || s.progra
 func (s *stint) do(ctx context.Context, step Step) (move Move, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = &Error{Class: Unknown, Op: "step " + step.Name, Message: clipTo(fmt.Sprintf("panic: %v", p), 500), Ambiguous: true}
-			s.turn.Note("panic: %s\n%s", clipTo(fmt.Sprint(p), 500), clipTo(string(debug.Stack()), 2000))
+			err = &Error{Class: Unknown, Op: "step " + step.Name, Message: Clip(fmt.Sprintf("panic: %v", p), 500), Ambiguous: true}
+			s.turn.Note("panic: %s\n%s", Clip(fmt.Sprint(p), 500), Clip(string(debug.Stack()), 2000))
 			s.turn.Log.Error("a step panicked", "step", step.Name, "panic", p, "stack", string(debug.Stack()))
 		}
 	}()
@@ -252,10 +252,10 @@ func (s *stint) wait(ctx context.Context, move Move) (Outcome, error) {
 		until = tick(now, s.engine.stretch(job, move, job.Awaits), s.engine.phase(job.Target), move.looks)
 	}
 	due := until.Sub(now) > MaxDelay
-	if job.Wait == nil || job.Wait.For != clipTo(move.reason, maxText) {
+	if job.Wait == nil || job.Wait.For != Clip(move.reason, maxText) {
 		s.turn.Note("waits for %s", move.reason)
 	}
-	job.Wait = &Waiting{For: clipTo(move.reason, maxText), Until: until, Due: due}
+	job.Wait = &Waiting{For: Clip(move.reason, maxText), Until: until, Due: due}
 	if !due {
 		if err := s.sendNext(ctx, until.Sub(now)); err != nil {
 			return Outcome{}, s.handBack(ctx, err)

@@ -128,7 +128,7 @@ func (t *Turn) OnlySaw() { t.same = true }
 
 // Note adds a line to the job's history with the next save.
 func (t *Turn) Note(format string, args ...any) {
-	t.Job.History = append(t.Job.History, Line{Time: t.Now(), Run: t.Job.Run, Step: t.Job.Step, Text: clipTo(fmt.Sprintf(format, args...), maxLine)})
+	t.Job.History = append(t.Job.History, Line{Time: t.Now(), Run: t.Job.Run, Step: t.Job.Step, Text: Clip(fmt.Sprintf(format, args...), maxLine)})
 	if extra := len(t.Job.History) - HistoryLines; extra > 0 {
 		t.Job.History = append([]Line(nil), t.Job.History[extra:]...)
 	}
@@ -136,7 +136,7 @@ func (t *Turn) Note(format string, args ...any) {
 
 // Warn adds a warning to the job: something a person should know that does not fail it.
 func (t *Turn) Warn(format string, args ...any) {
-	text := clipTo(fmt.Sprintf(format, args...), maxLine)
+	text := Clip(fmt.Sprintf(format, args...), maxLine)
 	t.Note("warning: %s", text)
 	if slices.Contains(t.Job.Warnings, text) {
 		return

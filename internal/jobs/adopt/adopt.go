@@ -153,16 +153,11 @@ func (k *Kind) Program(job *jobs.Job) (jobs.Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &adoption{Config: k.config, spec: s, job: job}
-	if len(job.Data) > 0 {
-		if err := json.Unmarshal(job.Data, &a.progress); err != nil {
-			return nil, fmt.Errorf("the import's progress: %w", err)
-		}
+	kept, err := jobs.Progress(job, func(p *progress) *int { return &p.Run })
+	if err != nil {
+		return nil, err
 	}
-	if a.progress.Run != job.Run {
-		a.progress = progress{Run: job.Run}
-	}
-	return a, nil
+	return &adoption{Config: k.config, spec: s, job: job, progress: kept}, nil
 }
 
 // adoption is one import, or its undo, in one delivery's hands.

@@ -11,6 +11,7 @@
 package bake
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"regexp"
@@ -82,21 +83,11 @@ func (k *Kind) Program(job *jobs.Job) (jobs.Program, error) {
 	if !imageName.MatchString(job.Name) {
 		return nil, fmt.Errorf("%q cannot name an image: AMI names take letters, digits, dots, hyphens, slashes and underscores", job.Name)
 	}
-	b := &program{kind: k, job: job, spec: s, region: job.Target.Region, progress: &progress{Run: job.Run}}
-	if b.region == "" {
-		b.region = k.Region
+	kept, err := jobs.Progress(job, func(p *progress) *int { return &p.Run })
+	if err != nil {
+		return nil, err
 	}
-	if len(job.Data) == 0 {
-		return b, nil
-	}
-	var kept progress
-	if err := json.Unmarshal(job.Data, &kept); err != nil {
-		return nil, fmt.Errorf("the bake's progress: %w", err)
-	}
-	if kept.Run == job.Run { // a retry begins anew: the run before it was undone
-		b.progress = &kept
-	}
-	return b, nil
+	return &program{kind: k, job: job, spec: s, region: cmp.Or(job.Target.Region, k.Region), progress: &kept}, nil
 }
 
 // Elsewhere are the regions, beside the job's own, in which the job may have made images.

@@ -241,14 +241,14 @@ func (b *program) excluded() []c.Volume {
 
 func (b *program) description() string {
 	if b.spec.Description != "" {
-		return clip(b.spec.Description, 250)
+		return jobs.Clip(b.spec.Description, 250)
 	}
-	return clip(fmt.Sprintf("%s from %s", b.versionName(), b.progress.Source.Parent), 250)
+	return jobs.Clip(fmt.Sprintf("%s from %s", b.versionName(), b.progress.Source.Parent), 250)
 }
 
 func (b *program) versionTags(turn *jobs.Turn) map[string]string {
 	tags := b.tags(turn, thingImage)
-	tags[TagImage], tags[TagVersion], tags[TagDigest] = b.job.Name, b.versionName(), clip(b.job.Digest, 250)
+	tags[TagImage], tags[TagVersion], tags[TagDigest] = b.job.Name, b.versionName(), jobs.Clip(b.job.Digest, 250)
 	if tags["Name"] == "" {
 		tags["Name"] = b.versionName()
 	}

@@ -70,7 +70,7 @@ func (b *program) send(ctx context.Context, turn *jobs.Turn, o order, r *command
 	}
 	id, err := b.ssm().Send(ctx, c.Command{
 		Shell: o.shell, Script: script, InstanceIDs: []string{o.server},
-		Comment: clip(fmt.Sprintf("stampmill %s %s", b.job.Name, o.step), 90),
+		Comment: jobs.Clip(fmt.Sprintf("stampmill %s %s", b.job.Name, o.step), 90),
 		Timeout: o.timeout + time.Minute, DeliveryTimeout: deliveryTimeout,
 		OutputBucket: b.kind.Files.Bucket(), OutputPrefix: fmt.Sprintf("logs/%s/r%d/%s", b.job.ID, b.job.Run, o.step),
 	})

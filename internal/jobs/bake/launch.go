@@ -293,10 +293,3 @@ func orUnknown(reason string) string {
 	}
 	return reason
 }
-
-func clip(text string, n int) string {
-	if len(text) > n {
-		return strings.ToValidUTF8(text[:n], "") + "…"
-	}
-	return text
-}

@@ -101,8 +101,8 @@ func (b *program) nextPool(ctx context.Context, turn *jobs.Turn, thing string, s
 	if err := b.asker(turn).Refuse(ctx, places[at], why.known, why.begun); err != nil {
 		return capacity.Refusal{}, jobs.Move{}, err
 	}
-	turn.Note("no %s in %s: %s", thing, pools[at], clip(why.reason, 300))
-	*s = server{Pool: at, Refused: clip(why.reason, 300)}
+	turn.Note("no %s in %s: %s", thing, pools[at], jobs.Clip(why.reason, 300))
+	*s = server{Pool: at, Refused: jobs.Clip(why.reason, 300)}
 	return b.choosePool(ctx, turn, thing, s, true)
 }
 

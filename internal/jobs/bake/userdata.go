@@ -81,7 +81,7 @@ func (b *program) provisioned(ctx context.Context, turn *jobs.Turn) (jobs.Move, 
 		if at := strings.LastIndex(console, consoleFailed); at >= 0 {
 			turn.Note("the console says at its end:\n%s", lastOf(console[:at], 2<<10))
 			line, _, _ := strings.Cut(console[at+len(consoleFailed):], "\n")
-			return jobs.Fail("provision: %s", clip(strings.TrimSpace(line), 200)), nil
+			return jobs.Fail("provision: %s", jobs.Clip(strings.TrimSpace(line), 200)), nil
 		}
 		if age > limit {
 			turn.Note("the console says at its end:\n%s", lastOf(console, 2<<10))

@@ -125,18 +125,11 @@ func (k *Kind) Program(job *jobs.Job) (jobs.Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &program{Kind: k, job: job, order: o, progress: &progress{Run: job.Run}}
-	if len(job.Data) == 0 {
-		return p, nil
+	kept, err := jobs.Progress(job, func(p *progress) *int { return &p.Run })
+	if err != nil {
+		return nil, err
 	}
-	var kept progress
-	if err := json.Unmarshal(job.Data, &kept); err != nil {
-		return nil, fmt.Errorf("the progress: %w", err)
-	}
-	if kept.Run == job.Run {
-		p.progress = &kept
-	}
-	return p, nil
+	return &program{Kind: k, job: job, order: o, progress: &kept}, nil
 }
 
 // program is a job opened for one delivery.

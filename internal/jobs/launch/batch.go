@@ -58,15 +58,11 @@ func (k *BatchKind) Program(job *jobs.Job) (jobs.Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &batch{Config: k.config, spec: s, job: job}
-	if len(job.Data) > 0 {
-		if err := json.Unmarshal(job.Data, &b.progress); err != nil {
-			return nil, fmt.Errorf("the batch's progress: %w", err)
-		}
+	kept, err := jobs.Progress(job, func(p *batchProgress) *int { return &p.Run })
+	if err != nil {
+		return nil, err
 	}
-	if b.progress.Run != job.Run {
-		b.progress = batchProgress{Run: job.Run}
-	}
+	b := &batch{Config: k.config, spec: s, job: job, progress: kept}
 	if b.ordinals, err = s.set(); err != nil {
 		return nil, err
 	}

@@ -76,16 +76,11 @@ func (k *Kind) Program(job *jobs.Job) (jobs.Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &launch{Config: k.config, spec: s, job: job}
-	if len(job.Data) > 0 {
-		if err := json.Unmarshal(job.Data, &l.progress); err != nil {
-			return nil, fmt.Errorf("the launch's progress: %w", err)
-		}
+	kept, err := jobs.Progress(job, func(p *progress) *int { return &p.Run })
+	if err != nil {
+		return nil, err
 	}
-	if l.progress.Run != job.Run {
-		l.progress = progress{Run: job.Run}
-	}
-	return l, nil
+	return &launch{Config: k.config, spec: s, job: job, progress: kept}, nil
 }
 
 // launch is one Launch in one delivery's hands.

@@ -98,25 +98,12 @@ func gone(instance cloud.Instance) bool {
 
 // describe gives the servers' instances by id.
 func describe(ctx context.Context, ec2 Servers, servers []ledger.Server) (map[string]cloud.Instance, error) {
-	var ids []string
-	for _, server := range servers {
-		if server.InstanceID != "" {
-			ids = append(ids, server.InstanceID)
-		}
+	instances, err := ec2.Instances(ctx, ledger.InstanceIDs(servers)...)
+	found := make(map[string]cloud.Instance, len(instances))
+	for _, instance := range instances {
+		found[instance.ID] = instance
 	}
-	found := make(map[string]cloud.Instance, len(ids))
-	for len(ids) > 0 {
-		n := min(len(ids), describeSize)
-		instances, err := ec2.Instances(ctx, ids[:n]...)
-		if err != nil {
-			return nil, err
-		}
-		for _, instance := range instances {
-			found[instance.ID] = instance
-		}
-		ids = ids[n:]
-	}
-	return found, nil
+	return found, err
 }
 
 // rows are the settings by ordinal, from the spec or from the bucket.

@@ -1,9 +1,9 @@
 package launch
 
 import (
-	"strings"
 	"time"
 
+	"github.com/stampmill/stampmill/internal/jobs"
 	"github.com/stampmill/stampmill/internal/jobs/launch/ordinals"
 	"github.com/stampmill/stampmill/internal/jobs/notify"
 )
@@ -87,13 +87,7 @@ func (p *progress) explain(ordinal int, reason string) {
 }
 
 // clip keeps reasons short: they stand in the job's item.
-func clip(reason string) string {
-	const longest = 300
-	if len(reason) > longest {
-		return strings.ToValidUTF8(reason[:longest], "") + "…"
-	}
-	return reason
-}
+func clip(reason string) string { return jobs.Clip(reason, 300) }
 
 // Result is what a finished launch tells.
 type Result struct {

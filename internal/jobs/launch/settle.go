@@ -60,12 +60,11 @@ func detach(ctx context.Context, groups TargetGroups, arns, list []string) error
 }
 
 func terminate(ctx context.Context, ec2 Servers, list []string) error {
-	for len(list) > 0 {
-		n := min(len(list), describeSize)
-		if err := ec2.Terminate(ctx, list[:n]...); err != nil && !jobs.IsClass(err, jobs.NotFound) {
-			return err
-		}
-		list = list[n:]
+	if len(list) == 0 {
+		return nil
+	}
+	if err := ec2.Terminate(ctx, list...); err != nil && !jobs.IsClass(err, jobs.NotFound) {
+		return err
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package launch
 
 import (
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -244,7 +245,7 @@ func (s *Spec) checkTags(p *spec.Problems) {
 	if len(s.Tags) > maxUserTags {
 		p.Add("expected at most %d tags, found %d", "EC2 takes 50 a server, some of which are ours", maxUserTags, len(s.Tags))
 	}
-	for _, key := range sortedKeys(s.Tags) {
+	for _, key := range slices.Sorted(maps.Keys(s.Tags)) {
 		switch value := s.Tags[key]; {
 		case strings.HasPrefix(key, jobs.TagPrefix), strings.HasPrefix(strings.ToLower(key), "aws:"):
 			p.At(key).Add("a tag key that begins with %s or aws: is reserved", "choose another key", jobs.TagPrefix)
@@ -254,13 +255,4 @@ func (s *Spec) checkTags(p *spec.Problems) {
 			p.At(key).Add("with metadataTags, EC2 refuses a key with a space or a slash", "rename the tag or leave metadataTags out")
 		}
 	}
-}
-
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for key := range m {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
-	return keys
 }

@@ -87,17 +87,13 @@ func openHeirs(config Config, job *jobs.Job) (*heir, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &heir{launch: &launch{Config: config, job: job}, told: told}
-	if h.set, err = told.set(); err != nil {
+	kept, err := jobs.Progress(job, func(p *progress) *int { return &p.Run })
+	if err != nil {
 		return nil, err
 	}
-	if len(job.Data) > 0 {
-		if err := json.Unmarshal(job.Data, &h.progress); err != nil {
-			return nil, fmt.Errorf("the progress: %w", err)
-		}
-	}
-	if h.progress.Run != job.Run {
-		h.progress = progress{Run: job.Run}
+	h := &heir{launch: &launch{Config: config, job: job, progress: kept}, told: told}
+	if h.set, err = told.set(); err != nil {
+		return nil, err
 	}
 	if d := h.progress.Heirs; d != nil {
 		return h, h.equip(*d)

@@ -3,6 +3,7 @@ package launch
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -191,7 +192,7 @@ func (l *launch) lookKey(ctx context.Context, s *survey) error {
 
 // lookKeys finds KMS keys of other regions; whether a key can be used, only EC2 tells.
 func (l *launch) lookKeys(_ context.Context, s *survey) error {
-	for _, device := range sortedKeys(l.spec.Server.Volumes) {
+	for _, device := range slices.Sorted(maps.Keys(l.spec.Server.Volumes)) {
 		s.findings = append(s.findings, preflight.Key(l.spec.Server.Volumes[device].KMSKey, l.region(), "server", "volumes", device, "kmsKey")...)
 	}
 	return nil

@@ -3,7 +3,6 @@ package lifecycle
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"strings"
 	"time"
 
@@ -65,18 +64,11 @@ func (k *Kind) Program(job *jobs.Job) (jobs.Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &program{Config: k.Config, job: job, spec: s, progress: progress{Run: job.Run}}
-	if len(job.Data) == 0 {
-		return p, nil
+	kept, err := jobs.Progress(job, func(p *progress) *int { return &p.Run })
+	if err != nil {
+		return nil, err
 	}
-	var kept progress
-	if err := json.Unmarshal(job.Data, &kept); err != nil {
-		return nil, fmt.Errorf("the progress: %w", err)
-	}
-	if kept.Run == job.Run {
-		p.progress = kept
-	}
-	return p, nil
+	return &program{Config: k.Config, job: job, spec: s, progress: kept}, nil
 }
 
 type program struct {

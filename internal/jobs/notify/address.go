@@ -3,6 +3,7 @@ package notify
 import (
 	"errors"
 	"fmt"
+	"github.com/stampmill/stampmill/internal/jobs"
 	"net/netip"
 	"net/url"
 	"regexp"
@@ -57,10 +58,5 @@ func checkHost(host string) error {
 	return nil
 }
 
-func clip(text string) string {
-	const most = 80
-	if len(text) > most {
-		return strings.ToValidUTF8(text[:most], "") + "…"
-	}
-	return text
-}
+// clip keeps quotations short.
+func clip(text string) string { return jobs.Clip(text, 80) }

@@ -7,6 +7,7 @@ import (
 	"time"
 	_ "time/tzdata" // a container need not have zones
 
+	"github.com/stampmill/stampmill/internal/jobs"
 	"github.com/stampmill/stampmill/internal/jobs/policy/cron"
 	"github.com/stampmill/stampmill/internal/jobs/spec"
 )
@@ -194,10 +195,5 @@ func (d Do) Kinds() []string {
 	return kinds
 }
 
-func clip(text string) string {
-	const longest = 300
-	if len(text) > longest {
-		return strings.ToValidUTF8(text[:longest], "") + "…"
-	}
-	return text
-}
+// clip keeps notes short: they stand in the policy's item.
+func clip(text string) string { return jobs.Clip(text, 300) }

@@ -3,7 +3,6 @@ package restamp
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"time"
 
 	"github.com/stampmill/stampmill/internal/jobs"
@@ -55,16 +54,11 @@ func (k *RenewalKind) Program(job *jobs.Job) (jobs.Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &part{Kind: k.Kind, spec: s, job: job}
-	if len(job.Data) > 0 {
-		if err := json.Unmarshal(job.Data, &p.progress); err != nil {
-			return nil, fmt.Errorf("the renewal's progress: %w", err)
-		}
+	kept, err := jobs.Progress(job, func(p *partProgress) *int { return &p.Run })
+	if err != nil {
+		return nil, err
 	}
-	if p.progress.Run != job.Run {
-		p.progress = partProgress{Run: job.Run}
-	}
-	return p, nil
+	return &part{Kind: k.Kind, spec: s, job: job, progress: kept}, nil
 }
 
 // part is one Renewal in one delivery's hands.

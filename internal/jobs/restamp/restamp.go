@@ -13,7 +13,6 @@ package restamp
 
 import (
 	"encoding/json"
-	"fmt"
 
 	"github.com/stampmill/stampmill/internal/jobs"
 	"github.com/stampmill/stampmill/internal/jobs/ledger"
@@ -66,16 +65,11 @@ func (k *Kind) Program(job *jobs.Job) (jobs.Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &restamp{Kind: k, spec: s, job: job}
-	if len(job.Data) > 0 {
-		if err := json.Unmarshal(job.Data, &r.progress); err != nil {
-			return nil, fmt.Errorf("the restamp's progress: %w", err)
-		}
+	kept, err := jobs.Progress(job, func(p *progress) *int { return &p.Run })
+	if err != nil {
+		return nil, err
 	}
-	if r.progress.Run != job.Run {
-		r.progress = progress{Run: job.Run}
-	}
-	return r, nil
+	return &restamp{Kind: k, spec: s, job: job, progress: kept}, nil
 }
 
 // restamp is one Restamp in one delivery's hands.

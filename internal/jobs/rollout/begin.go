@@ -101,40 +101,14 @@ func (r *rollout) look(ctx context.Context) ([]ledger.Server, map[string]cloud.I
 	return servers, instances, err
 }
 
-// describeSize is how many ids a call takes (aws-facts "Launching").
-const describeSize = 1000
-
+// instances are the servers' instances by their ids.
 func (r *rollout) instances(ctx context.Context, servers []ledger.Server) (map[string]cloud.Instance, error) {
-	found := make(map[string]cloud.Instance, len(servers))
-	err := inChunks(instanceIDs(servers), func(ids []string) error {
-		instances, err := r.ec2().Instances(ctx, ids...)
-		for _, instance := range instances {
-			found[instance.ID] = instance
-		}
-		return err
-	})
+	instances, err := r.ec2().Instances(ctx, ledger.InstanceIDs(servers)...)
+	found := make(map[string]cloud.Instance, len(instances))
+	for _, instance := range instances {
+		found[instance.ID] = instance
+	}
 	return found, err
-}
-
-func instanceIDs(servers []ledger.Server) []string {
-	var ids []string
-	for _, server := range servers {
-		if server.InstanceID != "" {
-			ids = append(ids, server.InstanceID)
-		}
-	}
-	return ids
-}
-
-func inChunks(ids []string, do func([]string) error) error {
-	for len(ids) > 0 {
-		n := min(len(ids), describeSize)
-		if err := do(ids[:n]); err != nil {
-			return err
-		}
-		ids = ids[n:]
-	}
-	return nil
 }
 
 // measure turns shares of the fleet into numbers. Servers that run the image already, and ordinals without a living

@@ -52,11 +52,15 @@ func (r *inPlace) mend(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) 
 		}
 		left++
 	}
-	if err := inChunks(stop, func(ids []string) error { return r.ec2().Stop(ctx, ids...) }); err != nil {
-		return jobs.Move{}, err
+	if len(stop) > 0 {
+		if err := r.ec2().Stop(ctx, stop...); err != nil {
+			return jobs.Move{}, err
+		}
 	}
-	if err := inChunks(start, func(ids []string) error { return r.ec2().Start(ctx, ids...) }); err != nil {
-		return jobs.Move{}, err
+	if len(start) > 0 {
+		if err := r.ec2().Start(ctx, start...); err != nil {
+			return jobs.Move{}, err
+		}
 	}
 	if left > 0 {
 		return jobs.Look(r.soon(powerPoll), "%d servers to get their former root volumes back", left), nil
@@ -86,8 +90,8 @@ func byHand(server ledger.Server, device string, cause error) string {
 }
 
 func (r *inPlace) register(ctx context.Context, servers []ledger.Server) error {
-	groups := attached(servers)
-	for _, arn := range sortedKeys(groups) {
+	groups := ledger.Attached(servers)
+	for _, arn := range slices.Sorted(maps.Keys(groups)) {
 		if err := r.TargetGroups(r.progress.Target).Register(ctx, arn, groups[arn]...); err != nil {
 			return err
 		}

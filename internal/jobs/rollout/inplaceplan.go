@@ -3,6 +3,8 @@ package rollout
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/stampmill/stampmill/internal/jobs"
@@ -59,7 +61,7 @@ func refuseServers(servers []ledger.Server, instances map[string]cloud.Instance,
 		}
 	}
 	var findings []jobs.Finding
-	for _, reason := range sortedKeys(reasons) {
+	for _, reason := range slices.Sorted(maps.Keys(reasons)) {
 		findings = append(findings, jobs.Finding{Field: []any{"strategy"}, Hint: "write strategy: replace, or take them out of the fleet first",
 			Message: fmt.Sprintf("the root volumes of ordinals %s cannot be replaced in place: %s", held(reasons[reason]), reason)})
 	}

@@ -2,6 +2,8 @@ package rollout
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/stampmill/stampmill/internal/jobs"
@@ -54,7 +56,7 @@ func (r *replace) park(ctx context.Context, turn *jobs.Turn, _ lot) (jobs.Move, 
 		}
 	}
 	if len(up) > 0 {
-		if err := inChunks(instanceIDs(up), func(ids []string) error { return r.ec2().Stop(ctx, ids...) }); err != nil {
+		if err := r.ec2().Stop(ctx, ledger.InstanceIDs(up)...); err != nil {
 			return jobs.Move{}, err
 		}
 	}
@@ -152,7 +154,7 @@ func (r *replace) restore(ctx context.Context, turn *jobs.Turn, servers []ledger
 		}
 	}
 	if len(stopped) > 0 {
-		if err := inChunks(instanceIDs(stopped), func(ids []string) error { return r.ec2().Start(ctx, ids...) }); err != nil {
+		if err := r.ec2().Start(ctx, ledger.InstanceIDs(stopped)...); err != nil {
 			return jobs.Move{}, err
 		}
 	}
@@ -173,8 +175,8 @@ func (r *replace) restore(ctx context.Context, turn *jobs.Turn, servers []ledger
 
 // readmit registers servers with their target groups and waits until they are healthy there.
 func (r *replace) readmit(ctx context.Context, turn *jobs.Turn, servers []ledger.Server, since time.Time) (jobs.Move, error) {
-	groups, waiting := attached(servers), 0
-	for _, arn := range sortedKeys(groups) {
+	groups, waiting := ledger.Attached(servers), 0
+	for _, arn := range slices.Sorted(maps.Keys(groups)) {
 		if err := r.TargetGroups(r.progress.Target).Register(ctx, arn, groups[arn]...); err != nil {
 			return jobs.Move{}, err
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -235,7 +236,7 @@ func places(servers []ledger.Server) []launch.Place {
 		}
 	}
 	var all []launch.Place
-	for _, subnet := range sortedKeys(bySubnet) {
+	for _, subnet := range slices.Sorted(maps.Keys(bySubnet)) {
 		all = append(all, launch.Place{Subnet: subnet, Ordinals: held(bySubnet[subnet])})
 	}
 	return all

@@ -2,6 +2,8 @@ package rollout
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/stampmill/stampmill/internal/jobs"
@@ -118,12 +120,14 @@ func (r *replace) end(ctx context.Context, turn *jobs.Turn, _ lot) (jobs.Move, e
 }
 
 func (r *replace) terminate(ctx context.Context, servers []ledger.Server) error {
-	return inChunks(instanceIDs(servers), func(ids []string) error {
-		if err := r.ec2().Terminate(ctx, ids...); err != nil && !jobs.IsClass(err, jobs.NotFound) {
-			return err
-		}
+	ids := ledger.InstanceIDs(servers)
+	if len(ids) == 0 {
 		return nil
-	})
+	}
+	if err := r.ec2().Terminate(ctx, ids...); err != nil && !jobs.IsClass(err, jobs.NotFound) {
+		return err
+	}
+	return nil
 }
 
 // gone forgets the old servers as EC2 says that they are terminated.
@@ -179,23 +183,10 @@ func (r *replace) finish(ctx context.Context, turn *jobs.Turn) (jobs.Move, error
 	return r.gone(ctx, turn)
 }
 
-// attached are the instances by the target group that they were attached to.
-func attached(servers []ledger.Server) map[string][]string {
-	groups := map[string][]string{}
-	for _, server := range servers {
-		for _, arn := range server.TargetGroups {
-			if server.InstanceID != "" {
-				groups[arn] = append(groups[arn], server.InstanceID)
-			}
-		}
-	}
-	return groups
-}
-
 // detach takes servers out of their target groups, and tells whether there are any. A group that is gone has let go of them.
 func (r *replace) detach(ctx context.Context, servers []ledger.Server) (registered bool, err error) {
-	groups := attached(servers)
-	for _, arn := range sortedKeys(groups) {
+	groups := ledger.Attached(servers)
+	for _, arn := range slices.Sorted(maps.Keys(groups)) {
 		if err := r.TargetGroups(r.progress.Target).Deregister(ctx, arn, groups[arn]...); err != nil && !jobs.IsClass(err, jobs.NotFound) {
 			return false, err
 		}
@@ -205,8 +196,8 @@ func (r *replace) detach(ctx context.Context, servers []ledger.Server) (register
 
 // drained waits until the target groups have let go of the servers' connections, or their time is over.
 func (r *replace) drained(ctx context.Context, turn *jobs.Turn, servers []ledger.Server, since time.Time) (jobs.Move, error) {
-	groups, count := attached(servers), 0
-	for _, arn := range sortedKeys(groups) {
+	groups, count := ledger.Attached(servers), 0
+	for _, arn := range slices.Sorted(maps.Keys(groups)) {
 		states, err := r.TargetGroups(r.progress.Target).Health(ctx, arn, groups[arn]...)
 		if err != nil && !jobs.IsClass(err, jobs.NotFound) {
 			return jobs.Move{}, err

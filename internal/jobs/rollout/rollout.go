@@ -9,7 +9,6 @@ package rollout
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"time"
 
 	"github.com/stampmill/stampmill/internal/jobs"
@@ -61,16 +60,11 @@ func (k *Kind) Program(job *jobs.Job) (jobs.Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &rollout{Config: k.config, spec: s, job: job}
-	if len(job.Data) > 0 {
-		if err := json.Unmarshal(job.Data, &r.progress); err != nil {
-			return nil, fmt.Errorf("the rollout's progress: %w", err)
-		}
+	kept, err := jobs.Progress(job, func(p *progress) *int { return &p.Run })
+	if err != nil {
+		return nil, err
 	}
-	if r.progress.Run != job.Run {
-		r.progress = progress{Run: job.Run}
-	}
-	return r, nil
+	return &rollout{Config: k.config, spec: s, job: job, progress: kept}, nil
 }
 
 // rollout is one Rollout in one delivery's hands.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -84,7 +85,7 @@ func (r *rollout) groups(todo []ledger.Server, keys map[int]string) []wave {
 		byKey[keys[server.Ordinal]] = append(byKey[keys[server.Ordinal]], server)
 	}
 	var waves []wave
-	for _, key := range sortedKeys(byKey) {
+	for _, key := range slices.Sorted(maps.Keys(byKey)) {
 		waves = append(waves, wave{cmp.Or(key, "none"), held(byKey[key]), time.Duration(r.spec.Soak)})
 	}
 	return waves
@@ -114,15 +115,6 @@ func (r *rollout) keys(ctx context.Context, fleet ledger.Fleet, todo []ledger.Se
 			"name one of those that settings.each of the fleet's spec has")
 	}
 	return keys, nil
-}
-
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for key := range m {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
-	return keys
 }
 
 // held are the servers' ordinals.

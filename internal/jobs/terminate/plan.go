@@ -103,7 +103,7 @@ func (t *termination) sayChosen(plan *jobs.Plan, servers []ledger.Server, d *Pla
 	if more := len(chosen) - shownServers; more > 0 {
 		plan.Say("", "and %d more", more)
 	}
-	d.TargetGroups = slices.Sorted(maps.Keys(attached(chosen)))
+	d.TargetGroups = slices.Sorted(maps.Keys(ledger.Attached(chosen)))
 	for _, arn := range d.TargetGroups {
 		plan.Say("drains", "%s, for at most %s", arn, t.spec.Drain.Or(DefaultDrain))
 	}

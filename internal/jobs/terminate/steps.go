@@ -27,26 +27,13 @@ func (t *termination) chosen(ctx context.Context) ([]ledger.Server, error) {
 	return servers, nil
 }
 
-// attached are the instances by the target group that they were attached to.
-func attached(servers []ledger.Server) map[string][]string {
-	groups := map[string][]string{}
-	for _, server := range servers {
-		for _, arn := range server.TargetGroups {
-			if server.InstanceID != "" {
-				groups[arn] = append(groups[arn], server.InstanceID)
-			}
-		}
-	}
-	return groups
-}
-
 // deregister takes the servers out of their target groups.
 func (t *termination) deregister(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
 	servers, err := t.chosen(ctx)
 	if err != nil {
 		return jobs.Move{}, err
 	}
-	for arn, list := range attached(servers) {
+	for arn, list := range ledger.Attached(servers) {
 		err := t.TargetGroups(t.progress.Target).Deregister(ctx, arn, list...)
 		if err != nil && !jobs.IsClass(err, jobs.NotFound) { // a target group that is gone has let go of its servers
 			return jobs.Move{}, err
@@ -63,7 +50,7 @@ func (t *termination) drain(ctx context.Context, turn *jobs.Turn) (jobs.Move, er
 		return jobs.Move{}, err
 	}
 	draining := 0
-	for arn, list := range attached(servers) {
+	for arn, list := range ledger.Attached(servers) {
 		states, err := t.TargetGroups(t.progress.Target).Health(ctx, arn, list...)
 		for _, state := range states {
 			if state.State == "draining" {
@@ -190,28 +177,21 @@ func (t *termination) see(ctx context.Context, turn *jobs.Turn, servers []ledger
 			return 0, err
 		}
 	}
-	err = inChunks(again, terminateSize, func(ids []string) error { return t.EC2(t.progress.Target).Terminate(ctx, ids...) })
-	if err != nil && !jobs.IsClass(err, jobs.NotFound) {
+	if len(again) == 0 {
+		return left, nil
+	}
+	if err := t.EC2(t.progress.Target).Terminate(ctx, again...); err != nil && !jobs.IsClass(err, jobs.NotFound) {
 		return 0, err
 	}
 	return left, nil
 }
 
 func (t *termination) states(ctx context.Context, servers []ledger.Server) (map[string]string, error) {
-	var ids []string
-	for _, server := range servers {
-		if server.InstanceID != "" {
-			ids = append(ids, server.InstanceID)
-		}
+	instances, err := t.EC2(t.progress.Target).Instances(ctx, ledger.InstanceIDs(servers)...)
+	states := make(map[string]string, len(instances))
+	for _, instance := range instances {
+		states[instance.ID] = instance.State
 	}
-	states := make(map[string]string, len(ids))
-	err := inChunks(ids, terminateSize, func(ids []string) error {
-		instances, err := t.EC2(t.progress.Target).Instances(ctx, ids...)
-		for _, instance := range instances {
-			states[instance.ID] = instance.State
-		}
-		return err
-	})
 	return states, err
 }
 
@@ -287,16 +267,4 @@ func (t *termination) leave(ctx context.Context, turn *jobs.Turn) (jobs.Move, er
 		return jobs.Done(), err
 	}
 	return jobs.Done(), t.Ledger.Release(ctx, turn.Guard(), t.spec.Fleet, turn.Job.ID)
-}
-
-// inChunks calls do with at most size ids at a time.
-func inChunks(ids []string, size int, do func([]string) error) error {
-	for len(ids) > 0 {
-		n := min(len(ids), size)
-		if err := do(ids[:n]); err != nil {
-			return err
-		}
-		ids = ids[n:]
-	}
-	return nil
 }

@@ -8,7 +8,6 @@ package terminate
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"slices"
 	"time"
 
@@ -91,16 +90,11 @@ func (k *Kind) Program(job *jobs.Job) (jobs.Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &termination{Config: k.config, spec: s, priority: job.Priority}
-	if len(job.Data) > 0 {
-		if err := json.Unmarshal(job.Data, &t.progress); err != nil {
-			return nil, fmt.Errorf("the termination's progress: %w", err)
-		}
+	kept, err := jobs.Progress(job, func(p *progress) *int { return &p.Run })
+	if err != nil {
+		return nil, err
 	}
-	if t.progress.Run != job.Run {
-		t.progress = progress{Run: job.Run}
-	}
-	return t, nil
+	return &termination{Config: k.config, spec: s, priority: job.Priority, progress: kept}, nil
 }
 
 type termination struct {
