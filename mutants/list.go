@@ -5,7 +5,7 @@ import "slices"
 // all are the mutants, by what they change.
 func all() []mutant {
 	return slices.Concat(protocolMutants(), deliveryMutants(), workerMutants(), familyMutants(), storeMutants(), ledgerMutants(), catalogMutants(),
-		identityMutants(), bakeMutants(), imageMutants(), launchMutants(), inPlaceMutants(), terminateMutants(), errorMutants(), adapterMutants(),
+		identityMutants(), bakeMutants(), imageMutants(), launchMutants(), countMutants(), inPlaceMutants(), terminateMutants(), errorMutants(), adapterMutants(),
 		importMutants(), upkeepMutants(), guestMutants(), budgetMutants(), eventMutants(), capacityMutants(), lookMutants(),
 		learningMutants(), policyMutants(), rolloutMutants(), refreshMutants(), restampMutants())
 }

@@ -89,7 +89,7 @@ func launchMutants() []mutant {
 		{
 			name:   "launch-shrinks",
 			breaks: "7: a launch with a lower count lowers what is wanted",
-			edits:  []edit{{"internal/jobs/launch/settle.go", `	count := max(l.spec.Count, l.progress.Existing.Len())`, `	count := min(l.spec.Count, l.progress.Existing.Len()+l.progress.Up.Len())`}},
+			edits:  []edit{{"internal/jobs/launch/settle.go", `	count := max(l.spec.Count, fleet.Count, l.progress.Existing.Len())`, `	count := min(l.spec.Count, l.progress.Existing.Len()+l.progress.Up.Len())`}},
 			tests:  in(rigTests, "TestAskingForFewerServersThanThereAreKeepsThemAllWanted"),
 		},
 		{

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"github.com/stampmill/stampmill/internal/jobs"
 	"github.com/stampmill/stampmill/internal/jobs/launch"
 	"github.com/stampmill/stampmill/internal/jobs/ledger"
+	"github.com/stampmill/stampmill/internal/jobs/terminate"
 )
 
 // finish waits until all is over, gives the reaper its time, and judges what is left.
@@ -310,6 +312,15 @@ func (e *end) judgeCount(name string) {
 		switch {
 		case w.kind == "Launch" && succeeded:
 			low, high = max(low, w.count), max(high, w.count)
+		case w.byOrdinal:
+			gone := e.terminated(w)
+			if succeeded {
+				high = max(high-gone, 0)
+			}
+			if len(w.retries) > 0 {
+				gone = chosenByOrdinal // a run before may have ended some
+			}
+			low = max(low-gone, 0)
 		case w.kind == "Terminate" && succeeded:
 			low, high = min(low, w.count), min(high, w.count)
 		case w.kind == "Terminate":
@@ -319,4 +330,15 @@ func (e *end) judgeCount(name string) {
 	if n := len(e.servers[name]); n < low || n > high {
 		e.violate("the fleet %s has %d servers, want %d to %d", name, n, low, high)
 	}
+}
+
+// terminated is how many servers a termination says that it ended.
+func (e *end) terminated(w *wish) int {
+	var result terminate.Result
+	if raw := e.ended[w.id].Result; len(raw) > 0 {
+		if err := json.Unmarshal(raw, &result); err != nil {
+			e.violate("the result of %s cannot be read: %v", w.id, err)
+		}
+	}
+	return result.Terminated.Len()
 }

@@ -36,6 +36,8 @@ type wish struct {
 	regions int
 	fleet   string
 	count   int
+	// byOrdinal: it terminates some servers by their ordinals, and count says nothing.
+	byOrdinal bool
 
 	id string
 	// told is closed once id says which job it is, or nothing will; nil where nobody waits for that.
@@ -172,12 +174,18 @@ spec:
 	return w
 }
 
+// chosenByOrdinal is how many servers a termination by ordinal names.
+const chosenByOrdinal = 3
+
 func drawTerminate(r *draw, number int) *wish {
 	w := &wish{kind: "Terminate", name: fmt.Sprintf("down-%d", number), fleet: pick(r, "front", "back"), mayFail: true}
 	w.count = r.IntN(5)
 	how := fmt.Sprintf("to: %d", w.count)
-	if r.chance(0.25) {
+	switch {
+	case r.chance(0.25):
 		w.count, how = 0, "all: true"
+	case r.chance(0.3):
+		w.byOrdinal, how = true, fmt.Sprintf("ordinals: [%d, 6-7]", w.count)
 	}
 	w.text = fmt.Sprintf("kind: Terminate\nname: %s\nspec: {fleet: %s, %s}\n", w.name, w.fleet, how)
 	return w

@@ -106,6 +106,30 @@ func TestSubmittingAgainConverges(t *testing.T) {
 	})
 }
 
+func TestALaunchNeverTakesBackHowManyServersAFleetWasPromised(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := &worldOf{newWorld(t), t}
+		w.launch("1", spec(8, ""), jobs.Succeeded)
+		w.Kill(w.Holders("web")[2].InstanceID)
+		job := w.launch("2", spec(5, ""), jobs.Succeeded)
+		if fleet, _ := w.Fleet("web"); fleet.Count != 8 {
+			t.Errorf("the fleet's count is %d after a launch of fewer, while a server of its 8 was gone", fleet.Count)
+		}
+		if len(job.Warnings) != 1 || !strings.Contains(job.Warnings[0], "Terminate") {
+			t.Errorf("the launch warns %q, expected that it makes no fleet smaller", job.Warnings)
+		}
+		for _, server := range w.Holders("web")[2:6] {
+			w.Kill(server.InstanceID)
+		}
+		job = w.launch("3", spec(5, ""), jobs.Succeeded)
+		w.WantFleet("web", 0, 1, 2, 3, 7)
+		if fleet, _ := w.Fleet("web"); fleet.Count != 8 || len(job.Warnings) != 1 || !strings.Contains(job.Warnings[0], "8") {
+			t.Errorf("the fleet's count is %d, the warnings are %q", fleet.Count, job.Warnings)
+		}
+	})
+}
+
 func TestFewerHealthyServersThanAcceptedUndoTheLaunchAndNothingElse(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

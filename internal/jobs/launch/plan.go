@@ -23,7 +23,7 @@ func (l *launch) own(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
 	if !owned {
 		return waitInLine(fleet, l.job.ID), nil
 	}
-	l.progress.Owned = true
+	l.progress.Owned, l.progress.Promised = true, fleet.Count
 	if l.spec.Heals && (fleet.Count != l.spec.Count || fleet.Image != "" && fleet.Image != l.progress.Image.Ref) {
 		return jobs.Fail("the fleet was changed meanwhile, to %d servers of %q: what is missing of %d servers of %s is missing no more",
 			fleet.Count, fleet.Image, l.spec.Count, l.progress.Image.Ref), nil
@@ -75,8 +75,12 @@ func (l *launch) plan(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
 	}
 	l.progress.Existing = ordinals.Of(living...)
 	l.progress.Planned = missing(l.progress.Existing, l.spec.Count)
-	if have := l.progress.Existing.Len(); have > l.spec.Count {
+	have, promised := l.progress.Existing.Len(), l.progress.Promised
+	switch {
+	case have > l.spec.Count:
 		turn.Warn("the fleet has %d servers, more than the %d asked for; a launch never removes any: see Terminate", have, l.spec.Count)
+	case promised > l.spec.Count:
+		turn.Warn("the fleet is to have %d servers, more than the %d asked for, and stays so: to make it smaller, submit a Terminate with `to: %d`", promised, l.spec.Count, l.spec.Count)
 	}
 	turn.Note("%d servers are there, %d are to be launched: %s", len(living), l.progress.Planned.Len(), orWord(l.progress.Planned.String(), "none"))
 	return l.checkRows(ctx)

@@ -19,9 +19,10 @@ type progress struct {
 	TargetGroups []string `json:"targetGroups,omitempty"`
 
 	Owned    bool         `json:"owned,omitempty"`
-	Existing ordinals.Set `json:"existing,omitzero"` // had a living server before
-	Planned  ordinals.Set `json:"planned,omitzero"`  // this launch's to fill
-	Batches  int          `json:"batches,omitempty"` // sent so far, in all rounds
+	Promised int          `json:"promised,omitempty"` // the fleet's count before
+	Existing ordinals.Set `json:"existing,omitzero"`  // had a living server before
+	Planned  ordinals.Set `json:"planned,omitzero"`   // this launch's to fill
+	Batches  int          `json:"batches,omitempty"`  // sent so far, in all rounds
 
 	Launched   ordinals.Set `json:"launched,omitzero"` // granted, and not known to be dead
 	LaunchedAt time.Time    `json:"launchedAt,omitzero"`

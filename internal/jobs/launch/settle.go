@@ -136,7 +136,7 @@ func (l *launch) describeFleet(ctx context.Context, turn *jobs.Turn) error {
 	if l.spec.Heals {
 		return nil // it is as it was, and so is what somebody asked it to be
 	}
-	count := max(l.spec.Count, l.progress.Existing.Len()) // a launch never shrinks a fleet: what is there stays wanted
+	count := max(l.spec.Count, fleet.Count, l.progress.Existing.Len()) // a launch never shrinks a fleet: what is there, or once was to be, stays wanted
 	fleet.Image, fleet.Count, fleet.Labels, fleet.Spec, fleet.Updated = l.progress.Image.Ref, count, turn.Job.Labels, turn.Job.Spec, turn.Now()
 	return l.Ledger.PutFleet(ctx, turn.Guard(), fleet)
 }

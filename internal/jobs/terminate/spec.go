@@ -17,9 +17,10 @@ const DefaultDrain = 10 * time.Minute
 type Spec struct {
 	// Fleet is the fleet's name.
 	Fleet string `json:"fleet,omitempty" required:"true" example:"web-prod"`
-	// Ordinals are servers by number: [3, 17-20]. Those that have no server are passed over.
+	// Ordinals are servers by number: [3, 17-20]. Those that have no server are passed over. The fleet's count
+	// goes down by as many as go.
 	Ordinals []Span `json:"ordinals,omitempty" example:"[3, 17-20]"`
-	// To is how many servers stay; those with the highest ordinals go. The fleet's count becomes this.
+	// To is how many servers stay; those with the highest ordinals go. The fleet's count becomes this, if it is more.
 	To *int `json:"to,omitempty" min:"0" max:"10000" example:"50"`
 	// All terminates every server, and forgets the fleet.
 	All bool `json:"all,omitempty"`

@@ -195,19 +195,20 @@ func (t *termination) states(ctx context.Context, servers []ledger.Server) (map[
 	return states, err
 }
 
-// record lowers the fleet's count where the spec names one.
+// record lowers the fleet's count, never raises it: what a person terminated is not wanted any more, and no heal brings it back.
 func (t *termination) record(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
-	if t.spec.To == nil && !t.spec.All {
-		return jobs.Done(), nil
-	}
 	fleet, known, err := t.Ledger.GetFleet(ctx, t.spec.Fleet)
 	if err != nil || !known {
 		return jobs.Done(), err
 	}
-	fleet.Count, fleet.Updated = 0, turn.Now()
-	if t.spec.To != nil {
-		fleet.Count = *t.spec.To
+	count := max(t.progress.Wanted-t.progress.Chosen.Len(), 0)
+	switch {
+	case t.spec.All:
+		count = 0
+	case t.spec.To != nil:
+		count = *t.spec.To
 	}
+	fleet.Count, fleet.Updated = min(fleet.Count, count), turn.Now()
 	return jobs.Done(), t.Ledger.PutFleet(ctx, turn.Guard(), fleet)
 }
 

@@ -108,6 +108,7 @@ type progress struct {
 	Run    int         `json:"run"`
 	Target jobs.Target `json:"target,omitzero"` // the fleet's
 	Owned  bool        `json:"owned,omitempty"`
+	Wanted int         `json:"wanted,omitempty"` // the fleet's count when this job came to own it
 	// Chosen are the servers to terminate, Sent those for which EC2 was asked, Gone those that are forgotten.
 	Chosen  ordinals.Set `json:"chosen,omitzero"`
 	Planned bool         `json:"planned,omitempty"`
@@ -186,7 +187,7 @@ func (t *termination) own(ctx context.Context, turn *jobs.Turn) (jobs.Move, erro
 	if !owned {
 		return jobs.Wait(10*time.Second, "the fleet %s: %s works on it", t.spec.Fleet, fleet.Owner), nil
 	}
-	t.progress.Owned = true
+	t.progress.Owned, t.progress.Wanted = true, fleet.Count
 	return jobs.Done(), nil
 }
 

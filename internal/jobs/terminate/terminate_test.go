@@ -2,6 +2,7 @@ package terminate_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -63,9 +64,9 @@ func TestTheChosenServersGoAndTheOthersStay(t *testing.T) {
 		count int
 	}{
 		`{"fleet": "web", "to": 12}`:                          {between(0, 11), 12},
-		`{"fleet": "web", "to": 30}`:                          {between(0, 19), 30},
-		`{"fleet": "web", "ordinals": [3, "17-20", "90-99"]}`: {append(between(0, 2), between(4, 16)...), 20},
-		`{"fleet": "web", "ordinals": [0]}`:                   {between(1, 19), 20},
+		`{"fleet": "web", "to": 30}`:                          {between(0, 19), 20},
+		`{"fleet": "web", "ordinals": [3, "17-20", "90-99"]}`: {append(between(0, 2), between(4, 16)...), 16},
+		`{"fleet": "web", "ordinals": [0]}`:                   {between(1, 19), 19},
 	} {
 		t.Run(raw, func(t *testing.T) {
 			t.Parallel()
@@ -165,6 +166,33 @@ func TestServersThatAreGoneDoNotCountAmongThoseThatStay(t *testing.T) {
 		w.Run()
 		w.WantState(id, jobs.Succeeded)
 		w.WantFleet("web", append(between(0, 2), between(8, 16)...)...)
+	})
+}
+
+func TestWhatAPersonTerminatesIsNotWantedAnyMoreAndWhatEC2EndedIs(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		fleetOf20(t, w)
+		for _, server := range w.Holders("web")[3:8] {
+			w.Kill(server.InstanceID)
+		}
+		for i, step := range []struct {
+			spec  string
+			count int
+		}{
+			{`{"fleet": "web", "ordinals": [3, 12, 55]}`, 18}, // one that EC2 ended, one that lives, one that never was
+			{`{"fleet": "web", "to": 19}`, 18},                // a termination never makes a fleet larger
+			{`{"fleet": "web", "to": 17}`, 17},                // which still lacks four servers
+			{`{"fleet": "web", "ordinals": [3, 12]}`, 17},
+		} {
+			id := w.Submit("Terminate", "down", fmt.Sprint(i), normal(t, step.spec))
+			w.Run()
+			w.WantState(id, jobs.Succeeded)
+			if fleet, _ := w.Fleet("web"); fleet.Count != step.count {
+				t.Errorf("after %s the fleet's count is %d, expected %d", step.spec, fleet.Count, step.count)
+			}
+		}
 	})
 }
 
