@@ -15,12 +15,15 @@ import (
 
 // Known faults of other people's endpoints, as reasons for unserved.
 const (
-	noTokens       = "EC2 ignores client tokens: the same token launches again, and there is no client-token filter"
-	noAgent        = "no server has an agent: DescribeInstanceInformation is missing, and SendCommand succeeds without running anything"
-	noServers      = "its servers are records: nothing runs on them, and they have no console"
-	noMaxCount     = "RunInstances launches MinCount servers and never more, so that each is the first of its call"
-	noReferences   = "EC2 has no DescribeImageReferences, which says what still uses an AMI"
-	noSnapshotTags = "CreateImage refuses the snapshots' tags, and DeregisterImage leaves snapshots behind"
+	noTokens          = "EC2 ignores client tokens: the same token launches again, and there is no client-token filter"
+	noAgent           = "no server has an agent: DescribeInstanceInformation is missing, and SendCommand succeeds without running anything"
+	noServers         = "its servers are records: nothing runs on them, and they have no console"
+	noMaxCount        = "RunInstances launches MinCount servers and never more, so that each is the first of its call"
+	noReferences      = "EC2 has no DescribeImageReferences, which says what still uses an AMI"
+	noImageMetadata   = "EC2 has no DescribeInstanceImageMetadata, which drift looks with"
+	noRootReplacement = "EC2 has no CreateReplaceRootVolumeTask"
+	noDisabling       = "EC2 has no DisableImage, by which an AMI is recalled"
+	noSnapshotTags    = "CreateImage refuses the snapshots' tags, and DeregisterImage leaves snapshots behind"
 )
 
 // everyFault is a fault that both moto and LocalStack, whose EC2 is moto's, have.

@@ -186,6 +186,7 @@ const (
 	exitCancelled = 5
 	exitTimeout   = 6
 	exitNotFound  = 7
+	exitDrift     = 8
 )
 
 // ended waits by `stampmill wait` until the jobs have ended, with that exit code.

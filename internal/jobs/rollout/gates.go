@@ -72,7 +72,7 @@ func (r *rollout) ask(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
 		verdict = told
 	}
 	if verdict.wait != "" {
-		return jobs.Look(alarmPoll, "%s", verdict.wait), nil
+		return jobs.Look(r.soon(alarmPoll), "%s", verdict.wait), nil
 	}
 	r.outcome(turn, gate.label(), verdict.passed, verdict.detail)
 	if !verdict.passed {
@@ -273,7 +273,7 @@ func (r *rollout) soak(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) 
 		}
 	}
 	if watched {
-		rest = min(rest, alarmPoll)
+		rest = min(rest, r.soon(alarmPoll))
 	}
 	return jobs.Wait(rest, "wave %s to soak until %s", w.Name, p.Since.Add(w.Soak).UTC().Format(time.TimeOnly)), nil
 }
