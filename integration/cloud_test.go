@@ -20,6 +20,7 @@ const (
 	noServers         = "its servers are records: nothing runs on them, and they have no console"
 	noMaxCount        = "RunInstances launches MinCount servers and never more, so that each is the first of its call"
 	noReferences      = "EC2 has no DescribeImageReferences, which says what still uses an AMI"
+	noCBOR            = "CloudWatch answers the older protocols only, the SDK speaks RPC v2 CBOR"
 	noImageMetadata   = "EC2 has no DescribeInstanceImageMetadata, which drift looks with"
 	noRootReplacement = "EC2 has no CreateReplaceRootVolumeTask"
 	noDisabling       = "EC2 has no DisableImage, by which an AMI is recalled"

@@ -20,6 +20,10 @@ import (
 	"github.com/stampmill/stampmill/internal/jobs/rollout"
 )
 
+// inside keeps servers without public addresses: moto says that those are the account's own, as it would of Elastic IP addresses,
+// and a server that holds one of these is not replaced by a surge.
+const inside = "  server: {publicIP: false}\n"
+
 // playBuilders are so many builders, one after another, that have set themselves up and stop themselves.
 func (m *mill) playBuilders(n int) {
 	m.t.Helper()
@@ -59,9 +63,9 @@ func (m *mill) bakeChild() {
 }
 
 // front launches the fleet front, of the image web.
-func (m *mill) front(count int, more string) {
+func (m *mill) front(count int) {
 	m.t.Helper()
-	document := strings.ReplaceAll(launchOf("web", count, more), "name: shop", "name: front")
+	document := strings.ReplaceAll(launchOf("web", count, inside), "name: shop", "name: front")
 	m.ended(0, m.submit(strings.ReplaceAll(document, "shop-{", "front-{"))...)
 }
 
@@ -113,8 +117,8 @@ func TestAPatchDayRenewsParentsBeforeChildrenAndRollsTheirFleets(t *testing.T) {
 	m.work()
 	m.bakeWeb()
 	m.bakeChild()
-	m.front(1, "")
-	m.ended(0, m.submit(launchOf("shop", 2, ""))...)
+	m.front(1)
+	m.ended(0, m.submit(launchOf("shop", 2, inside))...)
 	front, shop := m.runs("front", "web", 1, 1), m.runs("shop", "shop", 1, 2)
 
 	const patchDay = `
@@ -178,56 +182,85 @@ func (m *mill) raise(alarm string, state cloudwatchtypes.StateValue) {
 	}
 }
 
-// rollout is what `stampmill rollout show` tells.
+// rolloutShown is what `stampmill rollout show` tells.
 type rolloutShown struct {
 	Job, State, WaitsFor string
 	Rollout              rollout.Status
 }
 
-func (m *mill) rolloutWaits(fleet, what string) {
-	m.t.Helper()
-	m.until("the rollout of "+fleet+" to wait for "+what, func() bool {
-		return strings.Contains(show[rolloutShown](m, "rollout", "show", fleet).WaitsFor, what)
-	})
+// toNewest rolls the fleet shop to web@2, its canary first.
+func toNewest(gates string) string {
+	return "kind: Rollout\nname: shop\nspec: {fleet: shop, image: web@2, surge: 1, canary: {count: 1}, waves: [100%], drain: 1s, gate: [" + gates + "]}\n"
 }
 
-func TestARolloutWhoseGateFailsGoesBackAndOneThatIsApprovedEnds(t *testing.T) {
+// shopOfTwo has the images web@1 and web@2, and the fleet shop of two servers of web@1.
+func (m *mill) shopOfTwo() map[int]ledger.Server {
+	m.t.Helper()
+	m.bakeWebTwice()
+	m.ended(0, m.submit(launchOf("web@1", 2, inside))...)
+	return m.runs("shop", "web", 1, 2)
+}
+
+func TestARolloutWhoseAlarmIsRaisedGoesBack(t *testing.T) {
+	t.Parallel()
+	unserved(t, map[string]string{independent: noCBOR})
+	m := newMill(t)
+	m.work()
+	before := m.shopOfTwo()
+	alarm := m.alarm()
+	id := m.submit(toNewest("{alarm: " + alarm + "}"))[0]
+	m.until("the rollout to wait for the alarm", func() bool {
+		return strings.Contains(show[rolloutShown](m, "rollout", "show", "shop").WaitsFor, alarm)
+	})
+	m.raise(alarm, cloudwatchtypes.StateValueAlarm)
+	if job := m.ended(exitJobFailed, id)[0]; !strings.Contains(job.Failure, alarm) {
+		t.Errorf("it does not say why it failed: %s", job)
+	}
+	m.onlyCanaryChanged(before)
+	if told := show[rolloutShown](m, "rollout", "show", "shop").Rollout; !told.Back || len(told.Gates) != 1 || told.Gates[0].Passed {
+		t.Errorf("the rollout tells %+v", told)
+	}
+	m.leaves(2, 2)
+}
+
+// onlyCanaryChanged checks that the canary is another server of the image of before, and that the other one is as it was.
+func (m *mill) onlyCanaryChanged(before map[int]ledger.Server) map[int]ledger.Server {
+	m.t.Helper()
+	after := m.runs("shop", "web", 1, 2)
+	if after[0].InstanceID == before[0].InstanceID || after[1].InstanceID != before[1].InstanceID {
+		m.t.Errorf("the canary alone was to be rolled, and back: before %+v\nafter %+v", before, after)
+	}
+	return after
+}
+
+func TestAPersonTurnsARolloutBackAndApprovesTheNext(t *testing.T) {
 	t.Parallel()
 	m := newMill(t)
 	m.work()
-	m.bakeWebTwice()
-	m.ended(0, m.submit(launchOf("web@1", 2, ""))...)
-	before := m.runs("shop", "web", 1, 2)
-	alarm := m.alarm()
-	const toNewest = "kind: Rollout\nname: shop\nspec: {fleet: shop, image: web@2, surge: 1, canary: {count: 1}, waves: [100%%], drain: 1s, gate: [%s]}\n"
+	before := m.shopOfTwo()
+	turned := m.submit(toNewest("{approve: true}"))[0]
+	m.waitsForApproval("canary")
+	m.do("rollout", "rollback", "shop")
+	m.ended(exitJobFailed, turned)
+	before = m.onlyCanaryChanged(before)
 
-	failing := m.submit(fmt.Sprintf(toNewest, "{alarm: "+alarm+"}"))[0]
-	m.rolloutWaits("shop", alarm)
-	m.raise(alarm, cloudwatchtypes.StateValueAlarm)
-	if job := m.ended(exitJobFailed, failing)[0]; !strings.Contains(job.Failure, alarm) {
-		t.Errorf("it does not say why it failed: %s", job)
-	}
-	back := m.runs("shop", "web", 1, 2)
-	if back[0].InstanceID == before[0].InstanceID || back[1].InstanceID != before[1].InstanceID {
-		t.Errorf("the canary alone was to be rolled, and back: before %+v\nafter %+v", before, back)
-	}
-	if shown := show[rolloutShown](m, "rollout", "show", "shop").Rollout; !shown.Back || len(shown.Gates) != 1 || shown.Gates[0].Passed {
-		t.Errorf("the rollout tells %+v", shown)
-	}
-
-	m.raise(alarm, cloudwatchtypes.StateValueOk)
-	passing := m.submit(fmt.Sprintf(toNewest, "{alarm: "+alarm+"}, {approve: true}"))[0]
+	approved := m.submit(toNewest("{approve: true}"))[0]
 	for _, wave := range []string{"canary", "1"} {
-		m.until("wave "+wave+" to wait for a person", func() bool {
-			shown := show[rolloutShown](m, "rollout", "show", "shop").Rollout
-			return shown.Wave == wave && shown.Stage == "approve"
-		})
+		m.waitsForApproval(wave)
 		m.do("rollout", "approve", "shop")
 	}
-	m.ended(0, passing)
-	m.replaced(back, m.runs("shop", "web", 2, 2))
+	m.ended(0, approved)
+	m.replaced(before, m.runs("shop", "web", 2, 2))
 	m.leaves(2, 2)
 	m.quiet()
+}
+
+func (m *mill) waitsForApproval(wave string) {
+	m.t.Helper()
+	m.until("wave "+wave+" to wait for a person", func() bool {
+		told := show[rolloutShown](m, "rollout", "show", "shop").Rollout
+		return told.Wave == wave && told.Stage == "approve"
+	})
 }
 
 func TestAFleetRolledInPlaceKeepsItsServers(t *testing.T) {
@@ -235,9 +268,7 @@ func TestAFleetRolledInPlaceKeepsItsServers(t *testing.T) {
 	unserved(t, everyFault(noRootReplacement))
 	m := newMill(t)
 	m.work()
-	m.bakeWebTwice()
-	m.ended(0, m.submit(launchOf("web@1", 2, "  server: {instanceProfile: mill}\n"))...)
-	before := m.runs("shop", "web", 1, 2)
+	before := m.shopOfTwo()
 	m.ended(0, m.submit("kind: Rollout\nname: shop\nspec: {fleet: shop, image: web@2, strategy: inPlace, maxUnavailable: 1, waves: [100%], drain: 1s}\n")...)
 	for ordinal, server := range m.ordinals("shop") {
 		if server.InstanceID != before[ordinal].InstanceID || server.Image != "web@2" {
@@ -307,7 +338,9 @@ func TestServersThatWereThereAreImportedAndRolled(t *testing.T) {
 	m.bakeWeb()
 	app := m.prefix + "-app"
 	out, err := m.aws().EC2.RunInstances(t.Context(), &ec2.RunInstancesInput{ImageId: aws.String(linux), InstanceType: types.InstanceTypeT3Medium,
-		MinCount: aws.Int32(2), MaxCount: aws.Int32(2), TagSpecifications: []types.TagSpecification{
+		MinCount: aws.Int32(2), MaxCount: aws.Int32(2),
+		NetworkInterfaces: []types.InstanceNetworkInterfaceSpecification{{DeviceIndex: aws.Int32(0), AssociatePublicIpAddress: aws.Bool(false)}},
+		TagSpecifications: []types.TagSpecification{
 			{ResourceType: types.ResourceTypeInstance, Tags: []types.Tag{{Key: aws.String("app"), Value: &app}}},
 			{ResourceType: types.ResourceTypeVolume, Tags: []types.Tag{{Key: aws.String(jobs.TagInstallation), Value: &m.prefix}}}}})
 	if err != nil {
