@@ -71,12 +71,18 @@ func choose(names []string) ([]measure, error) {
 	return chosen, nil
 }
 
-func measureAll(t *testing.T, chosen []measure, table bool) error {
+func measureAll(t *testing.T, chosen []measure, table bool) (err error) {
+	end, err := profile()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, end()) }()
 	ended := make(chan os.Signal, 1)
 	signal.Notify(ended, os.Interrupt, syscall.SIGTERM)
 	go func() {
 		<-ended
 		cleanUp()
+		_ = end() // it ends without a result
 		os.Exit(1)
 	}()
 	defer endProcesses()

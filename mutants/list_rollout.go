@@ -59,9 +59,27 @@ func rolloutMutants() []mutant {
 		{
 			name:   "slot-of-a-third",
 			breaks: "2: a successor is launched for an ordinal whose second slot an old server still has",
-			edits: []edit{{rolloutFolder + "replace.go", `	if !common(lot.Ordinals, r.state.Going).Empty() {`, `	if false {`},
+			edits: []edit{{rolloutFolder + "replace.go", `; !taken.Empty() {`, `; false {`},
 				{rolloutFolder + "replaceend.go", `	r.state.Going = r.state.Going.Plus(held(old))`, ``}},
 			tests: in(rolloutTests, "TestAFailedGateRollsEverythingBack|TestAFleetIsRolledWaveByWaveAndNeverServesWithFewer"),
+		},
+		{
+			name:   "slot-freed-from-a-living-server",
+			breaks: "2: the second slot of a server is freed before EC2 has said that it shuts down",
+			edits: []edit{{rolloutFolder + "replaceend.go", `append(ends.over, ends.leaving...)); err`, `append(append(ends.over, ends.leaving...), ends.living...)); err`},
+				{rolloutFolder + "replaceend.go", `len(ends.living)), r.terminate(ctx, ends.living)
+	}
+	return jobs.Done(), nil`, `len(ends.living)), nil
+	}
+	return jobs.Done(), nil`}},
+			tests: in(rolloutTests, "TestACancelLeavesAUsableFleet"),
+		},
+		{
+			name:   "way-back-behind-the-old",
+			breaks: "the way back waits until the servers that it follows have ended, minutes in which a bad image serves",
+			edits: []edit{{rolloutFolder + "replaceend.go", `append(ends.over, ends.leaving...)); err`, `ends.over); err`},
+				{rolloutFolder + "replaceend.go", `	if len(ends.living) > 0 {`, `	if len(ends.living)+len(ends.leaving) > 0 {`}},
+			tests: in(rolloutTests, "TestTheWayBackDoesNotWaitForTheEndOfOldServers"),
 		},
 		{
 			name:   "approval-of-another-wave",

@@ -3,6 +3,7 @@ package launch
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/stampmill/stampmill/internal/jobs"
 	"github.com/stampmill/stampmill/internal/jobs/cloud"
@@ -19,9 +20,9 @@ func (l *launch) pendingServers(ctx context.Context) ([]ledger.Server, error) {
 	return l.servers(ctx, pending)
 }
 
-// conclude ends a check once all servers passed it or their time is over; else it waits. Reasons tell, by ordinal, why a
-// server has not passed.
-func (l *launch) conclude(turn *jobs.Turn, pending []ledger.Server, what string, reasons map[int]string) jobs.Move {
+// conclude ends a check once all servers passed it or their time is over; else it waits for the next look. Reasons tell, by
+// ordinal, why a server has not passed.
+func (l *launch) conclude(turn *jobs.Turn, pending []ledger.Server, pause time.Duration, what string, reasons map[int]string) jobs.Move {
 	p, now := &l.progress, turn.Now()
 	var left []ledger.Server
 	for _, server := range pending {
@@ -30,7 +31,7 @@ func (l *launch) conclude(turn *jobs.Turn, pending []ledger.Server, what string,
 		}
 	}
 	if len(left) > 0 && !l.late(now) {
-		return jobs.Look(l.pause(now), "%d of %d servers: %s", len(left), p.Up.Len(), what)
+		return jobs.Look(pause, "%d of %d servers: %s", len(left), p.Up.Len(), what)
 	}
 	for _, server := range left {
 		p.fail(server.Ordinal, server.InstanceID, fmt.Sprintf("%s: not within %s%s", what, l.spec.within(), because(reasons[server.Ordinal])))
@@ -59,7 +60,7 @@ func (l *launch) statusChecks(ctx context.Context, turn *jobs.Turn) (jobs.Move, 
 		}
 		l.progress.Stage = l.progress.Stage.Plus(ordinals.Of(passed...))
 	}
-	return l.conclude(turn, pending, "status checks", nil), nil
+	return l.conclude(turn, pending, l.pause(turn.Now()), "status checks", nil), nil
 }
 
 // attach registers the servers that passed with the target groups. Registering twice is harmless; a server that has died
@@ -139,7 +140,7 @@ func (l *launch) targetHealth(ctx context.Context, turn *jobs.Turn) (jobs.Move, 
 		}
 	}
 	l.progress.Stage = l.progress.Stage.Plus(ordinals.Of(passed...))
-	return l.conclude(turn, pending, "healthy in the target groups", reasons), nil
+	return l.conclude(turn, pending, l.pause(turn.Now()), "healthy in the target groups", reasons), nil
 }
 
 // targetStates asks for the group's servers by id; an empty list would mean all of them.

@@ -28,6 +28,10 @@ const (
 	checkTries, checkPause = 12, 5 * time.Second
 	checkTimeout           = 10 * time.Minute
 	checkDelivery          = time.Minute
+	// Agents come online 23 to 29 s after the call (aws-facts "Times seen in the field"), and most checks end within seconds.
+	agentsFrom, agentsTo, checksEnd = 20 * time.Second, 40 * time.Second, 10 * time.Second
+	// quickLook is between looks then; with more than manyServers, of which fifty share a call, it is longer.
+	quickLook, manyServers = 2 * time.Second, 300
 )
 
 // probe is one command that checks up to fifty servers.
@@ -58,7 +62,19 @@ func (l *launch) commands(ctx context.Context, turn *jobs.Turn) (jobs.Move, erro
 			return jobs.Move{}, err
 		}
 	}
-	return l.conclude(turn, pending, "the checks on the servers", l.progress.Reasons), nil
+	return l.conclude(turn, pending, l.askingPause(turn.Now(), len(pending)), "the checks on the servers", l.progress.Reasons), nil
+}
+
+// askingPause is how long until the next look at agents that come online, or at checks that run: short while most of them come
+// and end, as long as few servers make few calls.
+func (l *launch) askingPause(now time.Time, servers int) time.Duration {
+	pause := l.pause(now)
+	age := time.Duration(float64(now.Sub(l.progress.LaunchedAt)) * max(l.Pace, 1))
+	asked := slices.ContainsFunc(l.progress.Probes, func(p probe) bool { return now.Sub(p.Sent) < checksEnd })
+	if asked || age >= agentsFrom && age < agentsTo {
+		return min(pause, max(quickLook, time.Duration(servers)*quickLook/manyServers))
+	}
+	return pause
 }
 
 func (l *launch) probed(ordinal int) bool {

@@ -93,12 +93,14 @@ func (l *launch) late(now time.Time) bool {
 
 // pause is how long until the next look, and never beyond the servers' time.
 func (l *launch) pause(now time.Time) time.Duration {
-	age := now.Sub(l.progress.LaunchedAt)
-	pause := nextLook
-	if age > time.Minute {
-		pause = laterLook
+	if now.Sub(l.progress.LaunchedAt) > time.Minute {
+		return l.inTime(now, laterLook)
 	}
-	return max(min(pause, l.spec.within()-age), time.Second)
+	return l.inTime(now, nextLook)
+}
+
+func (l *launch) inTime(now time.Time, pause time.Duration) time.Duration {
+	return max(min(pause, l.spec.within()-now.Sub(l.progress.LaunchedAt)), time.Second)
 }
 
 // servers are the holders of the ordinals, as the ledger has them.

@@ -67,7 +67,7 @@ func (r *replace) takeStock(holders, seconds []ledger.Server) {
 	r.passed(ordinals.Of(swapped...))
 }
 
-// expel sees everything gone that stands in second slots: successors that hold no ordinal, and old servers, which are drained
+// expel has everything go that stands in second slots: successors that hold no ordinal, and old servers, which are drained
 // first.
 func (r *replace) expel(ctx context.Context, turn *jobs.Turn, seconds []ledger.Server) (jobs.Move, error) {
 	if len(seconds) == 0 {
@@ -79,12 +79,5 @@ func (r *replace) expel(ctx context.Context, turn *jobs.Turn, seconds []ledger.S
 	if move, err := r.drained(ctx, turn, seconds, r.state.Tidying); err != nil || !move.IsDone() {
 		return move, err
 	}
-	left, err := r.forget(ctx, turn, seconds)
-	if err != nil {
-		return jobs.Move{}, err
-	}
-	if left > 0 {
-		return jobs.Look(r.soon(powerPoll), "%d servers to be terminated that nobody holds an ordinal for", left), nil
-	}
-	return jobs.Done(), nil
+	return r.vacate(ctx, turn, seconds, r.state.Tidying)
 }

@@ -61,7 +61,7 @@ func (r *replace) park(ctx context.Context, turn *jobs.Turn, _ lot) (jobs.Move, 
 		}
 	}
 	if left > 0 {
-		return jobs.Look(r.soon(powerPoll), "%d old servers to stop", left), nil
+		return jobs.Look(r.poll(turn, c.Since), "%d old servers to stop", left), nil
 	}
 	r.enterStage(turn, launching)
 	return jobs.Done(), turn.Save(ctx)
@@ -159,7 +159,7 @@ func (r *replace) restore(ctx context.Context, turn *jobs.Turn, servers []ledger
 		}
 	}
 	if left > 0 {
-		return jobs.Look(r.soon(powerPoll), "%d old servers to run again", left), nil
+		return jobs.Look(r.poll(turn, since), "%d old servers to run again", left), nil
 	}
 	if move, err := r.readmit(ctx, turn, up, since); err != nil || !move.IsDone() {
 		return move, err
@@ -191,7 +191,7 @@ func (r *replace) readmit(ctx context.Context, turn *jobs.Turn, servers []ledger
 		}
 	}
 	if waiting > 0 && turn.Now().Sub(since) < DefaultWithin {
-		return jobs.Look(r.soon(powerPoll), "%d old servers to be healthy again", waiting), nil
+		return jobs.Look(r.poll(turn, since), "%d old servers to be healthy again", waiting), nil
 	}
 	if waiting > 0 {
 		turn.Warn("%d old servers that serve again are not healthy in their target groups", waiting)

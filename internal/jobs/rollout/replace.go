@@ -20,8 +20,8 @@ const (
 	// how long after one another.
 	askings       = 3
 	capacityPause = time.Minute
-	// powerPoll is between looks at servers that stop, start or end.
-	powerPoll = 10 * time.Second
+	// powerPoll is between looks at servers that stop, start or end; firstPolls in the first half a minute, in which most do.
+	powerPoll, firstPolls, firstWhile = 10 * time.Second, 6 * time.Second, 30 * time.Second
 )
 
 // replace launches successors, and removes the old servers once those have passed: chunk by chunk, as many at a time as
@@ -40,6 +40,7 @@ type replacing struct {
 	Chunks   int             `json:"chunks,omitempty"` // begun so far
 	// Going are old servers that EC2 was asked to terminate and that the ledger still names.
 	Going ordinals.Set `json:"going,omitzero"`
+	Ended time.Time    `json:"ended,omitzero"` // when the last of them were
 	// Asked is how often in a row EC2 did not grant all successors, and Pause until when it is left alone.
 	Asked int       `json:"asked,omitempty"`
 	Pause time.Time `json:"pause,omitzero"`
@@ -145,10 +146,15 @@ func (r *replace) begin(ctx context.Context, turn *jobs.Turn, lot lot) (jobs.Mov
 	if rest := r.state.Pause.Sub(turn.Now()); rest > 0 {
 		return jobs.Wait(rest, "capacity for successors"), nil
 	}
-	if !common(lot.Ordinals, r.state.Going).Empty() { // their second slots are taken still
-		if move, err := r.gone(ctx, turn); err != nil || !move.IsDone() {
+	if taken := common(lot.Ordinals, r.state.Going); !taken.Empty() { // their second slots are taken still
+		seconds, err := r.seconds(ctx, taken)
+		if err != nil {
+			return jobs.Move{}, err
+		}
+		if move, err := r.vacate(ctx, turn, seconds, r.state.Ended); err != nil || !move.IsDone() {
 			return move, err
 		}
+		r.state.Going = r.state.Going.Minus(taken)
 	}
 	servers, err := r.Ledger.Servers(ctx, r.fleet())
 	if err != nil {

@@ -115,7 +115,7 @@ func (r *replace) end(ctx context.Context, turn *jobs.Turn, _ lot) (jobs.Move, e
 		return jobs.Move{}, err
 	}
 	r.state.Going = r.state.Going.Plus(held(old))
-	r.state.Chunk = nil
+	r.state.Chunk, r.state.Ended = nil, turn.Now()
 	return jobs.Done(), turn.Save(ctx)
 }
 
@@ -139,43 +139,61 @@ func (r *replace) gone(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) 
 	if err != nil {
 		return jobs.Move{}, err
 	}
-	left, err := r.forget(ctx, turn, seconds)
+	ends, err := r.endings(ctx, turn, seconds)
 	if err != nil {
 		return jobs.Move{}, err
 	}
-	if left > 0 {
-		return jobs.Look(r.soon(powerPoll), "%d old servers to be terminated", left), nil
+	if err := r.forget(ctx, turn, ends.over); err != nil {
+		return jobs.Move{}, err
+	}
+	if left := len(ends.leaving) + len(ends.living); left > 0 {
+		return jobs.Look(r.poll(turn, r.state.Ended), "%d old servers to be terminated", left), r.terminate(ctx, ends.living)
 	}
 	r.state.Going = ordinals.Set{}
 	return jobs.Done(), nil
 }
 
-// forget frees the second slots of servers that are terminated, and asks again for those that are not on their way. It tells
-// how many are left.
-func (r *replace) forget(ctx context.Context, turn *jobs.Turn, seconds []ledger.Server) (left int, err error) {
-	instances, err := r.instances(ctx, seconds)
+// vacate frees second slots whose servers shut down: that is not to be halted any more, so that the ordinals' next successors
+// need not wait for its end. Those that were never asked to go are, and it is done when it finds none of them.
+func (r *replace) vacate(ctx context.Context, turn *jobs.Turn, seconds []ledger.Server, since time.Time) (jobs.Move, error) {
+	ends, err := r.endings(ctx, turn, seconds)
 	if err != nil {
-		return 0, err
+		return jobs.Move{}, err
 	}
-	var over, again []ledger.Server
-	for _, server := range seconds {
+	if err := r.forget(ctx, turn, append(ends.over, ends.leaving...)); err != nil {
+		return jobs.Move{}, err
+	}
+	if len(ends.living) > 0 {
+		return jobs.Look(r.poll(turn, since), "%d servers to shut down that hold no ordinal", len(ends.living)), r.terminate(ctx, ends.living)
+	}
+	return jobs.Done(), nil
+}
+
+// endings are servers by how near they are to their end.
+type endings struct{ over, leaving, living []ledger.Server }
+
+func (r *replace) endings(ctx context.Context, turn *jobs.Turn, servers []ledger.Server) (ends endings, err error) {
+	instances, err := r.instances(ctx, servers)
+	for _, server := range servers {
 		instance, seen := instances[server.InstanceID]
 		switch {
 		case seen && instance.State == "terminated", !seen && turn.Now().Sub(server.Launched) >= jobs.PropagationLimit:
-			over = append(over, server)
+			ends.over = append(ends.over, server)
 		case seen && instance.State == "shutting-down":
-			left++
+			ends.leaving = append(ends.leaving, server)
 		default:
-			left++
-			again = append(again, server)
+			ends.living = append(ends.living, server)
 		}
 	}
-	if len(over) > 0 {
-		if err := r.Ledger.DeleteSeconds(ctx, turn.Guard(), r.fleet(), held(over).List()); err != nil {
-			return 0, err
-		}
+	return ends, err
+}
+
+// forget frees the second slots of the servers.
+func (r *replace) forget(ctx context.Context, turn *jobs.Turn, servers []ledger.Server) error {
+	if len(servers) == 0 {
+		return nil
 	}
-	return left, r.terminate(ctx, again)
+	return r.Ledger.DeleteSeconds(ctx, turn.Guard(), r.fleet(), held(servers).List())
 }
 
 // finish sees the last old servers gone.
@@ -216,7 +234,7 @@ func (r *replace) drained(ctx context.Context, turn *jobs.Turn, servers []ledger
 		turn.Warn("%d servers were still draining after %s and go all the same", count, limit)
 		return jobs.Done(), nil
 	}
-	return jobs.Look(min(r.soon(powerPoll), limit-waited), "%d old servers to drain", count), nil
+	return jobs.Look(min(r.poll(turn, since), limit-waited), "%d old servers to drain", count), nil
 }
 
 // ended: the server is no more. One that EC2 does not show may be shown at the next look, for a while.

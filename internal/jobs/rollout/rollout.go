@@ -80,6 +80,14 @@ func (r *rollout) soon(d time.Duration) time.Duration {
 	return max(time.Duration(float64(d)/max(r.Launching.Pace, 1)), time.Second)
 }
 
+// poll is how long until the next look at what servers were asked for at an instant.
+func (r *rollout) poll(turn *jobs.Turn, since time.Time) time.Duration {
+	if turn.Now().Sub(since) < r.soon(firstWhile) {
+		return r.soon(firstPolls)
+	}
+	return r.soon(powerPoll)
+}
+
 func (r *rollout) ec2() Servers { return r.EC2(r.progress.Target) }
 
 func (r *rollout) fleet() string { return r.spec.Fleet }

@@ -132,6 +132,35 @@ func TestAFailedGateRollsEverythingBack(t *testing.T) {
 	})
 }
 
+func TestTheWayBackDoesNotWaitForTheEndOfOldServers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newFleet(t, 6, "")
+		w.Shutting = 20 * time.Minute
+		w.alarms["errors"] = "ALARM"
+		id := w.roll(`"gate": [{"alarm": "errors"}], "waves": [3], "surge": 3`)
+		var rolled, back time.Time
+		w.Each = func() {
+			w.watch()
+			switch n := w.rolled(); {
+			case n == 3 && rolled.IsZero():
+				rolled = time.Now()
+			case n == 0 && !rolled.IsZero() && back.IsZero():
+				back = time.Now()
+			}
+		}
+		w.Run()
+		job := w.WantState(id, jobs.Failed)
+		w.wantImages(0)
+		if took := back.Sub(rolled); took > 2*time.Minute {
+			t.Errorf("a bad image served for %s", took)
+		}
+		if took := job.Ended.Sub(back); took < 20*time.Minute {
+			t.Errorf("it ended %s after it was back, before the servers of the bad image had", took)
+		}
+	})
+}
+
 // rolled is how many ordinals web@3 holds; the world is held still.
 func (w *world) rolled() (n int) {
 	for _, server := range w.Holders("web") {
@@ -217,10 +246,11 @@ func TestARollbackIsObeyedWhileSuccessorsAreLaunched(t *testing.T) {
 
 func TestACancelLeavesAUsableFleet(t *testing.T) {
 	t.Parallel()
-	for _, options := range []string{`"surge": 2, "waves": [2, 6]`, `"surge": 0, "maxUnavailable": 2, "waves": [2, 6]`} {
+	for _, options := range []string{`"surge": 2, "waves": [2, 6]`, `"surge": 2, "drain": "20s"`, `"surge": 0, "maxUnavailable": 2, "waves": [2, 6]`} {
 		for after := 5 * time.Second; after < 90*time.Second; after += 7 * time.Second {
 			synctest.Test(t, func(t *testing.T) {
 				w := newFleet(t, 6, "")
+				w.Draining = strings.Contains(options, "drain")
 				id := w.roll(options)
 				w.After(after, func() { w.Cancel(id) })
 				w.Run()

@@ -1,6 +1,7 @@
 package launchtest
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -189,7 +190,7 @@ func (w *World) Terminate(_ context.Context, ids ...string) error {
 	return w.ec2Call("TerminateInstances", func() error {
 		for _, id := range ids {
 			if i := w.instances[id]; i != nil && i.State != "terminated" && i.State != "shutting-down" {
-				i.State, i.leaves = "shutting-down", time.Now().Add(ShuttingTime)
+				i.State, i.leaves = "shutting-down", time.Now().Add(cmp.Or(w.Shutting, ShuttingTime))
 			}
 		}
 		return nil

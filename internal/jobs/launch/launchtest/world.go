@@ -53,6 +53,8 @@ type World struct {
 	Refused capacitytest.Memory
 	// Lag is after what time EC2 shows an instance, if that is more than PropagationTime.
 	Lag time.Duration
+	// Shutting is how long servers take to end, if not ShuttingTime.
+	Shutting time.Duration
 	// Changed makes EC2 take every repetition under a token for one with other parameters.
 	Changed bool
 
