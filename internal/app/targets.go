@@ -59,8 +59,8 @@ func (a *App) TargetsKnown(configured []jobs.Target) func(context.Context) ([]jo
 				return nil, err
 			}
 			for _, v := range versions {
-				for region := range v.Regions {
-					add(jobs.Target{Role: image.Role, Region: region})
+				for _, ami := range v.AMIs() {
+					add(jobs.Target{Role: image.Role, Region: ami.Region})
 				}
 			}
 		}

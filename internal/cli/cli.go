@@ -17,6 +17,7 @@ import (
 	"github.com/stampmill/stampmill/internal/jobs/adopt"
 	"github.com/stampmill/stampmill/internal/jobs/bake"
 	"github.com/stampmill/stampmill/internal/jobs/catalog"
+	"github.com/stampmill/stampmill/internal/jobs/distribute"
 	"github.com/stampmill/stampmill/internal/jobs/launch"
 	"github.com/stampmill/stampmill/internal/jobs/ping"
 	"github.com/stampmill/stampmill/internal/jobs/policy"
@@ -126,6 +127,7 @@ func Registry() spec.Registry {
 	r.Register(adopt.KindName, adopt.Spec{})
 	r.Register(rollout.KindName, rollout.Spec{})
 	r.Register(restamp.KindName, restamp.Spec{})
+	r.Register(distribute.KindName, distribute.Spec{})
 	r.Register("Ping", ping.Spec{})
 	r.Register(policy.KindName, policy.Spec{})
 	catalog.Register(r)

@@ -208,7 +208,7 @@ func (e *Estate) nameVersions(ctx context.Context, named map[string]bool) error 
 			if v.State == l.Abandoned || v.State == l.Retired {
 				continue
 			}
-			for _, copied := range v.Regions {
+			for _, copied := range v.AMIs() {
 				named[copied.AMI] = true
 				for _, id := range copied.Snapshots {
 					named[id] = true

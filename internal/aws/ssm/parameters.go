@@ -37,3 +37,12 @@ func (r *Region) PutParameter(ctx context.Context, name, value, dataType string)
 	})
 	return awserr.From(err, name)
 }
+
+// DeleteParameter deletes a parameter. One that is gone is no error.
+func (r *Region) DeleteParameter(ctx context.Context, name string) error {
+	_, err := r.client.DeleteParameter(ctx, &ssm.DeleteParameterInput{Name: aws.String(name)})
+	if awserr.IsCode(err, "ParameterNotFound") {
+		return nil
+	}
+	return awserr.From(err, name)
+}

@@ -2,7 +2,6 @@ package bake
 
 import (
 	"context"
-	"strings"
 
 	"github.com/stampmill/stampmill/internal/jobs"
 	"github.com/stampmill/stampmill/internal/jobs/preflight"
@@ -11,30 +10,7 @@ import (
 // lookRegions finds regions for copies that do not exist, or that the account has not enabled: an image that is baked for an
 // hour would fail there.
 func (b *program) lookRegions(ctx context.Context) ([]jobs.Finding, error) {
-	others := b.publishedRegions()[1:]
-	if len(others) == 0 {
-		return nil, nil
-	}
-	known, err := b.ec2().Regions(ctx, others...)
-	switch {
-	case jobs.IsClass(err, jobs.Fatal, jobs.Unknown):
-		return []jobs.Finding{{Field: []any{"copyTo"}, Warning: true, Message: "whether the account has enabled " + strings.Join(others, ", ") +
-			" could not be checked: " + err.Error()}}, nil
-	case err != nil:
-		return nil, err
-	}
-	var findings []jobs.Finding
-	for _, region := range others {
-		switch status, exists := known[region]; {
-		case !exists:
-			findings = append(findings, jobs.Finding{Field: []any{"copyTo", region}, Message: "there is no region " + region,
-				Hint: "check its name; `aws ec2 describe-regions --all-regions` lists them"})
-		case status == "not-opted-in":
-			findings = append(findings, jobs.Finding{Field: []any{"copyTo", region}, Message: "the region " + region + " is not enabled for the account",
-				Hint: "aws account enable-region --region-name " + region + ", which takes minutes to hours; or leave it out"})
-		}
-	}
-	return findings, nil
+	return preflight.Regions(ctx, b.ec2(), b.publishedRegions()[1:], "copyTo")
 }
 
 // mayCopy refuses regions that the copies could not go to, before anything is made.
@@ -43,16 +19,8 @@ func (b *program) mayCopy(ctx context.Context, turn *jobs.Turn) (jobs.Move, erro
 	if err != nil {
 		return jobs.Move{}, err
 	}
-	var wrong []string
-	for _, finding := range findings {
-		if finding.Warning {
-			turn.Warn("%s", finding)
-		} else {
-			wrong = append(wrong, finding.String())
-		}
-	}
-	if len(wrong) > 0 {
-		return jobs.Fail("%s", strings.Join(wrong, "; ")), nil
+	if why := preflight.Refusal(turn, findings); why != "" {
+		return jobs.Fail("%s", why), nil
 	}
 	return jobs.Done(), nil
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/stampmill/stampmill/internal/jobs"
+	"github.com/stampmill/stampmill/internal/jobs/copies"
 	"github.com/stampmill/stampmill/internal/jobs/lifecycle"
 )
 
@@ -24,15 +25,7 @@ func (k Keep) keep() lifecycle.Keep {
 	return lifecycle.Keep{Versions: k.Versions, Age: time.Duration(k.Age), Deprecated: time.Duration(k.Deprecated), Disabled: time.Duration(k.Disabled)}
 }
 
-// deregister removes an AMI, and lifts its protection first where EC2 refused: one that is still being made has none yet, and
-// may not take a call that lifts it.
+// deregister removes an AMI, protected or not.
 func (b *program) deregister(ctx context.Context, ec2 EC2, id string) error {
-	err := ec2.Deregister(ctx, id, true)
-	if err == nil || b.spec.Protect == nil || jobs.IsClass(err, jobs.Retry, jobs.Propagating, jobs.Busy) {
-		return err
-	}
-	if lifting := ec2.Unprotect(ctx, id); lifting != nil {
-		return lifting
-	}
-	return ec2.Deregister(ctx, id, true)
+	return copies.Deregister(ctx, ec2, id, b.spec.Protect != nil)
 }

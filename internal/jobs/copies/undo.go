@@ -73,3 +73,22 @@ func (u Undo) hides(turn *jobs.Turn, shown []c.Image) bool {
 	}
 	return hidden
 }
+
+// Removal removes AMIs.
+type Removal interface {
+	Deregister(ctx context.Context, imageID string, deleteSnapshots bool) error
+	Unprotect(ctx context.Context, imageID string) error
+}
+
+// Deregister removes an AMI with its snapshots, and lifts its protection first where EC2 refused: one that is still being made
+// has none yet, and may not take a call that lifts it.
+func Deregister(ctx context.Context, ec2 Removal, id string, protected bool) error {
+	err := ec2.Deregister(ctx, id, true)
+	if err == nil || !protected || jobs.IsClass(err, jobs.Retry, jobs.Propagating, jobs.Busy) {
+		return err
+	}
+	if lifting := ec2.Unprotect(ctx, id); lifting != nil {
+		return lifting
+	}
+	return ec2.Deregister(ctx, id, true)
+}

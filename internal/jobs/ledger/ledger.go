@@ -75,12 +75,21 @@ type Version struct {
 	// Recall is there of a recalled version, Retirement once its removal has begun.
 	Recall     *Recall     `json:"recall,omitempty"`
 	Retirement *Retirement `json:"retirement,omitempty"`
+	// Owner is the job that changes where the version's AMIs are and who may use them; one at a time.
+	Owner string `json:"owner,omitempty"`
+	// Leaving are AMIs that nothing is launched from any more and that are not removed yet.
+	Leaving []LeavingCopy `json:"leaving,omitempty"`
+	// Shared is whom a Distribute opened it to; nil: whom its Bake says.
+	Shared *Shared `json:"shared,omitempty"`
 }
 
 // RegionalCopy is a version's AMI in one region.
 type RegionalCopy struct {
 	AMI       string   `json:"ami"`
 	Snapshots []string `json:"snapshots,omitempty"`
+	// By is the Distribute that made the copy; empty: the version's bake did. KMSKey is the key that it was asked to use.
+	By     string `json:"by,omitempty"`
+	KMSKey string `json:"kmsKey,omitempty"`
 }
 
 // Fleet is a named set of servers stamped from an image. There is one a name and installation.

@@ -165,12 +165,12 @@ func (r Line) Users(ctx context.Context, versions []l.Version) (map[string]strin
 	}
 	byRegion, refs := map[string][]string{}, map[string]string{}
 	for _, v := range versions {
-		for region, copied := range v.Regions {
+		for _, copied := range v.AMIs() {
 			if user := used[copied.AMI]; user != "" && used[v.Ref()] == "" {
 				used[v.Ref()] = user
 			}
 			if used[v.Ref()] == "" && copied.AMI != "" {
-				byRegion[region], refs[copied.AMI] = append(byRegion[region], copied.AMI), v.Ref()
+				byRegion[copied.Region], refs[copied.AMI] = append(byRegion[copied.Region], copied.AMI), v.Ref()
 			}
 		}
 	}
@@ -251,8 +251,8 @@ func (r Line) note(ctx context.Context, turn *jobs.Turn, v l.Version, change fun
 // deprecate marks the AMIs: they can still be launched, and are not shown to others who list.
 func (r Line) deprecate(ctx context.Context, turn *jobs.Turn, v l.Version, now time.Time) error {
 	at := now.Add(2 * time.Minute).Truncate(time.Minute) // EC2 refuses an instant that has passed
-	for _, region := range slices.Sorted(maps.Keys(v.Regions)) {
-		if err := r.EC2(region).DeprecateAt(ctx, v.Regions[region].AMI, at); err != nil && !jobs.IsClass(err, jobs.NotFound, jobs.Propagating) {
+	for _, ami := range v.AMIs() {
+		if err := r.EC2(ami.Region).DeprecateAt(ctx, ami.AMI, at); err != nil && !jobs.IsClass(err, jobs.NotFound, jobs.Propagating) {
 			return err
 		}
 	}
@@ -268,8 +268,8 @@ func (r Line) disable(ctx context.Context, turn *jobs.Turn, v l.Version, now tim
 	if err := r.Catalog.SetVersionState(ctx, turn.Guard(), v.Image, v.Number, l.Retiring); err != nil {
 		return err
 	}
-	for _, region := range slices.Sorted(maps.Keys(v.Regions)) {
-		if err := r.EC2(region).Disable(ctx, v.Regions[region].AMI); err != nil {
+	for _, ami := range v.AMIs() {
+		if err := r.EC2(ami.Region).Disable(ctx, ami.AMI); err != nil {
 			return err
 		}
 	}
@@ -290,12 +290,12 @@ func (r Line) remove(ctx context.Context, turn *jobs.Turn, v l.Version, out *Out
 			return err
 		}
 	}
-	for _, region := range slices.Sorted(maps.Keys(v.Regions)) {
-		if err := r.removeAMI(ctx, turn, v, region); err != nil {
+	for _, ami := range v.AMIs() {
+		if err := r.Remove(ctx, turn, v, ami); err != nil {
 			if !jobs.IsClass(err, jobs.Fatal, jobs.Busy) {
 				return err
 			}
-			turn.Warn("%s could not be removed from %s: %v", v.Ref(), region, err) // protected, or in a cooldown: the next one tries again
+			turn.Warn("%s could not be removed from %s: %v", v.Ref(), ami.Region, err) // protected, or in a cooldown: the next one tries again
 			out.Stay = append(out.Stay, Stay{v.Ref(), err.Error()})
 			return nil
 		}
@@ -308,10 +308,10 @@ func (r Line) remove(ctx context.Context, turn *jobs.Turn, v l.Version, out *Out
 	return nil
 }
 
-// removeAMI deregisters an AMI that carries our tag; any other one, whatever the catalog says, is left alone. Its protection is lifted
+// Remove deregisters an AMI that carries our tag; any other one, whatever the catalog says, is left alone. Its protection is lifted
 // only where the version's own Bake put it there; a cooldown that follows is waited for.
-func (r Line) removeAMI(ctx context.Context, turn *jobs.Turn, v l.Version, region string) error {
-	ami, ec2 := v.Regions[region].AMI, r.EC2(region)
+func (r Line) Remove(ctx context.Context, turn *jobs.Turn, v l.Version, of l.Located) error {
+	ami, ec2 := of.AMI, r.EC2(of.Region)
 	found, err := ec2.Images(ctx, ami)
 	if err != nil || len(found) == 0 {
 		return err

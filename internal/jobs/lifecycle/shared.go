@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"slices"
 	"time"
 
 	"github.com/stampmill/stampmill/internal/jobs"
@@ -26,56 +25,69 @@ func (r Line) shared(ctx context.Context, turn *jobs.Turn, v *l.Version) (string
 		return "", nil
 	}
 	waits := ""
-	for _, region := range slices.Sorted(maps.Keys(v.Regions)) {
-		by, err := r.sharedIn(ctx, turn, v, region)
-		switch {
-		case jobs.IsClass(err, jobs.NotFound):
-			continue // the AMI is gone there
-		case jobs.IsClass(err, jobs.Fatal):
-			turn.Warn("what other accounts do with %s in %s could not be asked: %v", v.Ref(), region, err)
-			return "what the accounts that it is shared with do is not known", nil
-		case err != nil:
+	for _, ami := range v.AMIs() {
+		by, _, err := r.Others(ctx, turn, v, ami)
+		if err != nil {
 			return "", err
-		case by != "":
+		}
+		if by != "" {
 			waits = by
 		}
 	}
 	return waits, nil
 }
 
-func (r Line) sharedIn(ctx context.Context, turn *jobs.Turn, v *l.Version, region string) (string, error) {
+// Others says who in other accounts uses one AMI of the version. It is told by a report of EC2's, which is asked for where
+// there is none; until it is there the answer is pending.
+func (r Line) Others(ctx context.Context, turn *jobs.Turn, v *l.Version, ami l.Located) (by string, pending bool, err error) {
+	by, pending, err = r.reported(ctx, turn, v, ami)
+	switch {
+	case jobs.IsClass(err, jobs.NotFound):
+		return "", false, nil // the AMI is gone there
+	case jobs.IsClass(err, jobs.Fatal):
+		turn.Warn("what other accounts do with %s in %s could not be asked: %v", v.Ref(), ami.Region, err)
+		return "what the accounts that it is shared with do is not known", false, nil
+	}
+	return by, pending, err
+}
+
+func (r Line) reported(ctx context.Context, turn *jobs.Turn, v *l.Version, ami l.Located) (by string, pending bool, err error) {
 	var asked l.UsageReport
+	region, key := ami.Region, ami.Region
+	if ami.Leaving {
+		key = ami.AMI // its region may have another one
+	}
 	if v.Retirement != nil {
-		asked = v.Retirement.Reports[region]
+		asked = v.Retirement.Reports[key]
 	}
 	ec2, now := r.EC2(region), turn.Now().UTC()
 	if asked.ID != "" && now.Sub(asked.Asked) < reportLasts {
 		usage, ready, known, err := ec2.Usage(ctx, asked.ID)
 		switch {
 		case err != nil:
-			return "", err
+			return "", false, err
 		case ready:
 			for _, u := range usage {
 				if u.Count > 0 {
-					return fmt.Sprintf("the account %s has %d of %s in %s", u.Account, u.Count, u.Kind, region), nil
+					return fmt.Sprintf("the account %s has %d of %s in %s", u.Account, u.Count, u.Kind, region), false, nil
 				}
 			}
-			return "", nil
+			return "", false, nil
 		case known && now.Sub(asked.Asked) < reportTakes:
-			return "EC2 still makes the report on other accounts' use in " + region, nil
+			return "EC2 still makes the report on other accounts' use in " + region, true, nil
 		}
 	}
-	ami, thing := v.Regions[region].AMI, fmt.Sprintf("usage-%d-%s", v.Number, region)
-	id, err := ec2.AskUsage(ctx, ami, turn.Token(thing), turn.Tags(thing))
+	thing := fmt.Sprintf("usage-%d-%s", v.Number, key)
+	id, err := ec2.AskUsage(ctx, ami.AMI, turn.Token(thing), turn.Tags(thing))
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	err = r.note(ctx, turn, *v, func(stage *l.Retirement) {
 		stage.Reports = maps.Clone(stage.Reports)
 		if stage.Reports == nil {
 			stage.Reports = map[string]l.UsageReport{}
 		}
-		stage.Reports[region] = l.UsageReport{ID: id, Asked: now}
+		stage.Reports[key] = l.UsageReport{ID: id, Asked: now}
 	})
-	return "EC2 was asked what other accounts do with it in " + region + "; the next look reads the report", err
+	return "EC2 was asked what other accounts do with it in " + region + "; the next look reads the report", true, err
 }

@@ -135,11 +135,22 @@ type Wishes struct {
 	Parameter string
 	Template  *Template
 	Protected bool
-	Share     c.Share
+	// Cooldown: the protection stays for a day after it is lifted.
+	Cooldown bool
+	Share    c.Share
 }
 
-// Of reads the wishes of a version. One without a stored spec, such as one that was imported, has none.
+// Of reads the wishes of a version. One without a stored spec, such as one that was imported, has none. Whom a Distribute
+// opened it to counts more than whom its Bake says.
 func Of(v l.Version) Wishes {
+	wishes := baked(v)
+	if v.Shared != nil {
+		wishes.Share = c.ShareWith(v.Shared.With)
+	}
+	return wishes
+}
+
+func baked(v l.Version) Wishes {
 	var s struct {
 		Publish struct {
 			Parameter      string    `json:"parameter"`
@@ -157,7 +168,11 @@ func Of(v l.Version) Wishes {
 		return Wishes{}
 	}
 	protect := string(s.Protect)
-	return Wishes{Parameter: s.Publish.Parameter, Template: s.Publish.LaunchTemplate, Protected: protect != "" && protect != "null" && protect != "false",
+	var protection struct {
+		Cooldown bool `json:"cooldown"`
+	}
+	cooldown := json.Unmarshal(s.Protect, &protection) == nil && protection.Cooldown
+	return Wishes{Parameter: s.Publish.Parameter, Template: s.Publish.LaunchTemplate, Protected: protect != "" && protect != "null" && protect != "false", Cooldown: cooldown,
 		Share: c.Share{Accounts: s.Share.Accounts, Organizations: s.Share.Organizations, OUs: s.Share.OUs, Public: s.Share.Public}}
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/stampmill/stampmill/internal/jobs/bake"
 	"github.com/stampmill/stampmill/internal/jobs/catalog"
+	"github.com/stampmill/stampmill/internal/jobs/distribute"
 	"github.com/stampmill/stampmill/internal/jobs/launch"
 	"github.com/stampmill/stampmill/internal/jobs/ping"
 	"github.com/stampmill/stampmill/internal/jobs/policy"
@@ -16,6 +17,7 @@ import (
 func kinds() spec.Registry {
 	all := spec.Registry{}
 	all.Register("Bake", bake.Spec{})
+	all.Register(distribute.KindName, distribute.Spec{})
 	all.Register("Launch", launch.Spec{})
 	all.Register("Ping", ping.Spec{})
 	all.Register("Policy", policy.Spec{})

@@ -14,6 +14,7 @@ import (
 
 	"github.com/stampmill/stampmill/internal/jobs"
 	"github.com/stampmill/stampmill/internal/jobs/bake"
+	"github.com/stampmill/stampmill/internal/jobs/distribute"
 	"github.com/stampmill/stampmill/internal/jobs/launch"
 	"github.com/stampmill/stampmill/internal/jobs/ping"
 	"github.com/stampmill/stampmill/internal/jobs/policy"
@@ -26,6 +27,7 @@ import (
 func kinds() spec.Registry {
 	all := spec.Registry{}
 	all.Register("Bake", bake.Spec{})
+	all.Register("Distribute", distribute.Spec{})
 	all.Register("Launch", launch.Spec{})
 	all.Register("Ping", ping.Spec{})
 	all.Register("Rollout", rollout.Spec{})
