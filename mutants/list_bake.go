@@ -155,9 +155,9 @@ func imageMutants() []mutant {
 		{
 			name:   "retired-in-one-region",
 			breaks: "3: the copies of a version that retires are left in the other regions",
-			edits: []edit{{retireFile, `	for _, region := range slices.Sorted(maps.Keys(v.Regions)) {
-		if err := r.removeAMI(`, `	for _, region := range slices.Sorted(maps.Keys(v.Regions))[:1] {
-		if err := r.removeAMI(`}},
+			edits: []edit{{retireFile, `	for _, ami := range v.AMIs() {
+		if err := r.Remove(`, `	for _, ami := range v.AMIs()[:1] {
+		if err := r.Remove(`}},
 			tests: in(bakeTests, "TestAVersionRetiresInEveryRegionWithItsSnapshots"),
 		},
 		{
