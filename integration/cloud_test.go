@@ -20,6 +20,7 @@ const (
 	noServers         = "its servers are records: nothing runs on them, and they have no console"
 	noMaxCount        = "RunInstances launches MinCount servers and never more, so that each is the first of its call"
 	noReferences      = "EC2 has no DescribeImageReferences, which says what still uses an AMI"
+	noTargetGroups    = "there is no Elastic Load Balancing in the edition that runs without a token"
 	noGroups          = "there is no EC2 Auto Scaling in the edition that runs without a token"
 	noRefreshes       = "EC2 Auto Scaling has no instance refreshes"
 	noCBOR            = "CloudWatch answers the older protocols only, the SDK speaks RPC v2 CBOR"

@@ -161,7 +161,7 @@ func TestServersAreCheckedByAScriptBeforeTheyCount(t *testing.T) {
 
 func TestServersAreRegisteredWithTheirTargetGroup(t *testing.T) {
 	t.Parallel()
-	unserved(t, map[string]string{localstack: "there is no Elastic Load Balancing in the edition that runs without a token"})
+	unserved(t, map[string]string{localstack: noTargetGroups})
 	m := newMill(t)
 	m.work()
 	subnets, err := m.EC2.For(m.own()).Subnets(t.Context(), nil, nil)

@@ -333,6 +333,7 @@ func TestWhatIsCurrentIsPromotedRolledBackAndRecalled(t *testing.T) {
 
 func TestServersThatWereThereAreImportedAndRolled(t *testing.T) {
 	t.Parallel()
+	unserved(t, map[string]string{localstack: noTargetGroups})
 	m := newMill(t)
 	m.work()
 	m.bakeWeb()

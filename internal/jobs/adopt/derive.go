@@ -33,14 +33,23 @@ func derive(image string, servers []found, known *cloud.Image, template bool) la
 	if model[traitUserData] >= 0 && len(of(traitUserData).data) > 0 {
 		s.Server.UserData = launch.RawUserData(of(traitUserData).data)
 	}
-	if !slices.ContainsFunc(servers, func(f found) bool { return f.PublicIP == "" }) {
-		public := true
-		s.Server.PublicIP = &public
-	}
+	s.Server.PublicIP = public(servers, template)
 	s.Attach.TargetGroups = slices.Sorted(slices.Values(of(traitTargets).targets))
 	s.Healthy.TargetGroup = len(s.Attach.TargetGroups) > 0
 	s.Healthy.StatusChecks = true
 	return s
+}
+
+// public says whether successors get public addresses: as all of the servers have one, or as none has. A subnet that gives addresses
+// would expose those otherwise. Stopped servers have none, whatever they get when they run, and a launch template says it itself.
+func public(servers []found, template bool) *bool {
+	all := servers[0].PublicIP != ""
+	for _, f := range servers {
+		if (f.PublicIP != "") != all || !all && (template || f.State != "running") {
+			return nil
+		}
+	}
+	return &all
 }
 
 // pools are the servers' types in their subnets, one a market: what most servers have comes first.
