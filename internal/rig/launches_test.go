@@ -15,6 +15,7 @@ import (
 
 	"github.com/stampmill/stampmill/internal/config"
 	"github.com/stampmill/stampmill/internal/jobs"
+	"github.com/stampmill/stampmill/internal/jobs/drift"
 	"github.com/stampmill/stampmill/internal/jobs/launch"
 	"github.com/stampmill/stampmill/internal/jobs/ledger"
 	"github.com/stampmill/stampmill/internal/jobs/userdata"
@@ -228,6 +229,10 @@ func TestOnlyHealthyTargetsStayAndTerminateDrains(t *testing.T) {
 		}
 		if result := s.result(job); result.Missing.String() != "3" || len(result.Failures) != 1 || !strings.Contains(result.Failures[0].Reason, "unhealthy") {
 			t.Errorf("the result is %s", job.Result)
+		}
+		report, err := s.User.Drift(background, false, "web")
+		if err != nil || len(report.Fleets) != 1 || len(report.Fleets[0].Findings) != 1 || report.Fleets[0].Findings[0].Kind != drift.Missing || *report.Fleets[0].Findings[0].Ordinal != 3 {
+			t.Errorf("ordinal 3 is missing, and drift tells %+v, %v", report, err)
 		}
 		began := time.Now()
 		s.carry("Terminate", "down", "2", `{"fleet": "web", "to": 2}`, jobs.Succeeded)
