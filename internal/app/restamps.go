@@ -25,5 +25,5 @@ func (p pauses) Paused(ctx context.Context, job string) (bool, error) {
 	if err != nil || row == nil || row.Job == nil || row.Job.Finished() {
 		return false, err
 	}
-	return row.Job.Orders[jobs.Pause].After(row.Job.Orders[jobs.Resume]), nil
+	return row.Job.Paused(), nil
 }

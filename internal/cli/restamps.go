@@ -48,7 +48,7 @@ func restampViewOf(job *jobs.Job) restampView {
 
 // pausedJob reports whether the last of the two orders was to pause.
 func pausedJob(job *jobs.Job) bool {
-	return job.State == jobs.Open && job.Orders[jobs.Pause].After(job.Orders[jobs.Resume])
+	return job.State == jobs.Open && job.Paused()
 }
 
 func (v restampView) stateText() string {

@@ -20,15 +20,25 @@ const (
 // Verbs lists the verbs.
 var Verbs = []Verb{Approve, Pause, Resume, Revert}
 
-// Order is what somebody asked of a run of a job, and when. Of two with the same verb the newer one counts.
+// Order is what somebody asked of a run of a job, and when. Of two with the same verb the newer one counts; of two that were given
+// at the same instant the one whose value sorts last, whichever comes first.
 type Order struct {
 	// Value narrows the verb down: the wave that is approved. It may be empty.
 	Value string    `json:"value,omitempty"`
 	At    time.Time `json:"at"`
 }
 
-// After reports whether the order was given later than another.
-func (o Order) After(other Order) bool { return o.At.After(other.At) }
+// After reports whether the order counts before another of its verb.
+func (o Order) After(other Order) bool {
+	return o.At.After(other.At) || o.At.Equal(other.At) && o.Value > other.Value
+}
+
+// Paused reports whether the job was ordered to pause, and neither to go on nor to go back since. Orders may come in another
+// order than they were given in.
+func (j *Job) Paused() bool {
+	pause := j.Orders[Pause].At
+	return pause.After(j.Orders[Resume].At) && pause.After(j.Orders[Revert].At)
+}
 
 var valuePattern = regexp.MustCompile(`^[\x20-\x7e]{0,200}$`)
 

@@ -153,7 +153,7 @@ func ordered(id string, run int, incarnation string, verb jobs.Verb, o jobs.Orde
 	w := &change{id: id, returns: true, set: []attribute{{name, value}}}
 	w.equal("state", text(string(jobs.Open)))
 	w.equal("run", number(int64(run)))
-	w.where(term{absent, name, nil}, term{"<", name, text(encodeOrder(run, jobs.Order{At: o.At}))})
+	w.where(term{absent, name, nil}, term{"<", name, value})
 	if incarnation != "" {
 		w.equal("inc", text(incarnation))
 	}

@@ -8,7 +8,8 @@ import (
 	"github.com/stampmill/stampmill/internal/jobs/launch/ordinals"
 )
 
-// obey takes in the orders that came since the last delivery, in the order in which they were given.
+// obey takes in the orders that came since the last delivery, in the order in which they were given. A queue may bring an older one
+// later: then the newer one stands.
 func (r *rollout) obey(turn *jobs.Turn) {
 	p := &r.progress
 	verbs := slices.Clone(jobs.Verbs)
@@ -25,22 +26,23 @@ func (r *rollout) obey(turn *jobs.Turn) {
 		turn.Note("ordered: %s", verb)
 		switch verb {
 		case jobs.Pause:
-			p.Paused = true
+			p.Paused = p.Paused || turn.Job.Paused()
 		case jobs.Resume:
 			r.resume(turn)
 		case jobs.Revert:
 			if !p.Back && !p.Turning {
 				r.revert(turn, "a person asked for it")
 			}
-			p.Held = ""
+			p.Held, p.Paused = "", turn.Job.Paused()
 		}
 	}
 }
 
-// resume ends a pause or a hold. What failed is tried again; a gate that failed is asked again, never passed over.
+// resume ends a hold, and a pause that is no newer. What failed is tried again; a gate that failed is asked again, never passed
+// over.
 func (r *rollout) resume(turn *jobs.Turn) {
 	p := &r.progress
-	p.Paused = false
+	p.Paused = turn.Job.Paused()
 	if p.Held == "" {
 		return
 	}
