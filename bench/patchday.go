@@ -16,10 +16,10 @@ import (
 
 var patchdayBound = measure{
 	name: "patchday-bound",
-	what: "virtual seconds of a Restamp of 500 images (three deep: 20, 120 and 360) and 5,000 servers in 200 fleets, replaced at once fleet by fleet, " +
-		"8 workers, AWS's default limits, head-room 0",
+	what: "virtual seconds of a Restamp of 500 images (three deep: 20, 120 and 360) and 5,000 servers in 200 fleets behind a target group each, replaced: " +
+		"a canary, then the others at once, a health gate after each, 30 s of draining; 8 workers, AWS's default limits, head-room 0",
 	bound: "RunInstances' resource bucket for builders and servers, (n − 1,000) ÷ 2, plus one chain: the three captures that took longest together in a " +
-		"line of images, four boots of 30 s, and nothing for anything else",
+		"line of images, four boots of 30 s, one health check of 10 s and one draining, and nothing for anything else, the canary among it",
 	bars: []bar{{name: "replace", value: 1.15, ratio: true}},
 	take: func(k *taking) error {
 		took, err := replacedPatchDay(k)
@@ -79,11 +79,14 @@ type patched struct {
 	calls map[string]localaws.Count
 }
 
+// carefully is how its fleets are rolled: a canary, then all others at once.
+const carefully = "canary: {count: 1}, waves: [100%], gate: [{health: true}]"
+
 var replaced *patched
 
 func replacedPatchDay(k *taking) (patched, error) {
 	if replaced == nil {
-		took, err := takePatchDay(k, whole, "{waves: [100%], surge: 100%}", true)
+		took, err := takePatchDay(k, whole, "{"+carefully+", surge: 100%}", true)
 		if err != nil {
 			return took, err
 		}
@@ -181,11 +184,16 @@ func (d patchDay) prepare(ctx context.Context, r *rig.Rig) error {
 	}
 	var messages []*jobs.Message
 	for n := range d.fleets {
-		spec, err := json.Marshal(map[string]any{"image": d.imageOf(n), "count": d.each, "pools": []any{map[string]any{"types": []string{"m7g.large"}}}})
+		fleet := fmt.Sprintf("fleet-%03d", n)
+		if err := makeTargetGroup(ctx, r, fleet); err != nil {
+			return err
+		}
+		spec, err := json.Marshal(map[string]any{"image": d.imageOf(n), "count": d.each, "pools": []any{map[string]any{"types": []string{"m7g.large"}}},
+			"attach": map[string]any{"targetGroups": []string{fleet}}, "healthy": map[string]any{"targetGroup": true}})
 		if err != nil {
 			return err
 		}
-		messages = append(messages, &jobs.Message{Type: jobs.Submit, Kind: "Launch", Name: fmt.Sprintf("fleet-%03d", n), Key: "bench", Spec: spec})
+		messages = append(messages, &jobs.Message{Type: jobs.Submit, Kind: "Launch", Name: fleet, Key: "bench", Spec: spec})
 	}
 	return finishAll(ctx, r, messages)
 }
@@ -193,7 +201,7 @@ func (d patchDay) prepare(ctx context.Context, r *rig.Rig) error {
 func bakeMessage(name string, from map[string]any) (*jobs.Message, error) {
 	spec, err := json.Marshal(map[string]any{
 		"from": from, "builder": map[string]any{"types": []string{"m7g.large"}, "instanceProfile": "builder"},
-		"steps": []any{map[string]any{"run": "echo baked >/etc/motd"}}, "bootTest": false,
+		"steps": []any{map[string]any{"run": "dnf install -y nginx && systemctl enable nginx"}}, "bootTest": false,
 	})
 	return &jobs.Message{Type: jobs.Submit, Kind: "Bake", Name: name, Key: "bench", Spec: spec}, err
 }
@@ -207,31 +215,6 @@ func finishAll(ctx context.Context, r *rig.Rig, messages []*jobs.Message) error 
 		ids[i] = m.JobID("")
 	}
 	return finish(ctx, r, 48*time.Hour, ids)
-}
-
-// bootSeconds is from a launch to a server that answers (aws-facts "Times seen in the field").
-const bootSeconds = 30
-
-// chain is the line of images whose captures took longest together, with a boot for each and one for a server of its fleet.
-func (d patchDay) chain(ctx context.Context, r *rig.Rig) (float64, error) {
-	images, err := r.User.Ledger.ListImages(ctx)
-	if err != nil {
-		return 0, err
-	}
-	versions, err := r.User.Ledger.CurrentVersions(ctx, images)
-	if err != nil {
-		return 0, err
-	}
-	longest := 0.0
-	for _, v := range versions {
-		line, boots := 0.0, 1
-		for at, known := v, true; known; at, known = versions[ledger.ImageOf(at.Parent)] {
-			line += at.Took["capture "+rig.Region]
-			boots++
-		}
-		longest = max(longest, line+float64(boots*bootSeconds))
-	}
-	return longest, nil
 }
 
 // check holds every image to the version, and every server to its image's.

@@ -14,12 +14,12 @@ import (
 
 var patchdayInPlace = measure{
 	name: "patchday-inplace",
-	what: "virtual seconds of the Restamp of patchday-bound with its fleets rolled in place, all servers of a fleet at once",
+	what: "virtual seconds of the Restamp of patchday-bound with its fleets rolled in place, a canary, then the others of a fleet at once",
 	bound: "the larger of the buckets' times, as they are filled side by side: CreateReplaceRootVolumeTask's and DeleteVolume's, (n − 50) ÷ 5 of the " +
 		"5,000 servers, and RunInstances' of the builders; plus the chain of patchday-bound",
 	bars: []bar{{name: "inPlace", value: 1.15, ratio: true}},
 	take: func(k *taking) error {
-		took, err := takePatchDay(k, whole, "{strategy: inPlace, maxUnavailable: 100%, waves: [100%]}", false)
+		took, err := takePatchDay(k, whole, "{strategy: inPlace, maxUnavailable: 100%, "+carefully+"}", false)
 		if err != nil {
 			return err
 		}

@@ -13,7 +13,8 @@ import (
 )
 
 const (
-	// rootPoll is between looks at replacements: each takes a minute or so, its reboot among it.
+	// rootPoll is between looks at replacements, and before the first one: each takes a minute or so, its reboot among it, and
+	// EC2 does not show at once that it has begun.
 	rootPoll = 15 * time.Second
 	// rootLimit is how long a replacement may take before a person is told.
 	rootLimit = time.Hour
@@ -147,6 +148,9 @@ func (r *inPlace) wait(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) 
 		if id := c.Tasks[ordinal]; id != "" {
 			ids = append(ids, id)
 		}
+	}
+	if rest := c.Since.Add(r.soon(rootPoll)).Sub(turn.Now()); rest > 0 && len(ids) > 0 {
+		return jobs.Wait(rest, "%d root volumes to be replaced", len(ids)), nil
 	}
 	tasks, err := r.roots().RootTasks(ctx, ids...)
 	if err != nil {

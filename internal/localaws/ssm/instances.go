@@ -42,12 +42,15 @@ func (s *Service) describeInstanceInformation(r *api.Request, in *informationInp
 		}
 	}
 	all := []any{}
-	for _, i := range s.servers.Instances(r.Account, r.Region) {
+	for _, i := range s.asked(r, filters) {
 		m, ok := s.servers.Machine(r.Account, r.Region, i.ID)
-		if !ok || m.Agent().LastPing.IsZero() {
+		if !ok {
 			continue
 		}
 		agent := m.Agent()
+		if agent.LastPing.IsZero() {
+			continue
+		}
 		for name, values := range filters {
 			matched, err := informationMatches(i, agent, name, values)
 			if err != nil {
@@ -64,6 +67,23 @@ func (s *Service) describeInstanceInformation(r *api.Request, in *informationInp
 		return nil, err
 	}
 	return map[string]any{"InstanceInformationList": shown, "NextToken": next}, nil
+}
+
+// asked are the instances that a filter names, or all: most calls name a few of thousands.
+func (s *Service) asked(r *api.Request, filters map[string][]string) []ec2.Instance {
+	ids, named := filters["InstanceIds"]
+	if !named {
+		return s.servers.Instances(r.Account, r.Region)
+	}
+	ids = slices.Clone(ids)
+	slices.Sort(ids)
+	var found []ec2.Instance
+	for _, id := range slices.Compact(ids) {
+		if i, ok := s.servers.Instance(r.Account, r.Region, id); ok {
+			found = append(found, i)
+		}
+	}
+	return found
 }
 
 func pingStatus(a machine.Agent) string {
