@@ -153,10 +153,26 @@ type wire struct {
 	mu    sync.Mutex
 	calls map[string]int
 	lose  int // so many answers to transactions are lost after they took effect
+	// cancels are the reasons for which each transaction is cancelled, by its actions.
+	cancels []string
+}
+
+// cancelled answers a transaction that DynamoDB cancelled for those reasons.
+func cancelled(r *http.Request, reasons []string) *http.Response {
+	body := `{"__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException", "Message": "Transaction cancelled", "CancellationReasons": [{"Code": "` +
+		strings.Join(reasons, `"}, {"Code": "`) + `"}]}`
+	return &http.Response{StatusCode: http.StatusBadRequest, Header: http.Header{"Content-Type": {"application/x-amz-json-1.0"}},
+		Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body)), Request: r}
 }
 
 func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	_, action, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+	w.mu.Lock()
+	cancels := w.cancels
+	w.mu.Unlock()
+	if action == "TransactWriteItems" && len(cancels) > 0 {
+		return cancelled(r, cancels), nil
+	}
 	response, err := w.next.RoundTrip(r)
 	w.mu.Lock()
 	defer w.mu.Unlock()
