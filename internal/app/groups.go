@@ -9,6 +9,7 @@ import (
 	"github.com/stampmill/stampmill/internal/jobs"
 	"github.com/stampmill/stampmill/internal/jobs/adopt"
 	"github.com/stampmill/stampmill/internal/jobs/drift"
+	"github.com/stampmill/stampmill/internal/jobs/ledger"
 )
 
 // groups are Auto Scaling groups as an import needs to know them.
@@ -49,6 +50,28 @@ func (g groups) GroupStands(ctx context.Context, name string) (drift.Group, bool
 		}
 	}
 	return stands, true, nil
+}
+
+// GroupServers counts the instances of an Auto Scaling group that run the version and are not on their way out.
+func (a *App) GroupServers(ctx context.Context, target jobs.Target, name string, v ledger.Version) (int, error) {
+	group, known, err := a.Groups.For(target).Group(ctx, name)
+	if err == nil && !known {
+		err = jobs.Fatalf("autoscaling DescribeAutoScalingGroups", name, "there is no such group any more", "check region and account")
+	}
+	if err != nil {
+		return 0, err
+	}
+	amis := map[string]bool{}
+	for _, copied := range v.Regions {
+		amis[copied.AMI] = true
+	}
+	running := 0
+	for _, m := range group.Members {
+		if m.Stays() && (amis[m.ImageID] || m.ImageID == "") { // not every endpoint names the AMI
+			running++
+		}
+	}
+	return running, nil
 }
 
 // Drift looks at fleets, or at all of them.

@@ -12,7 +12,6 @@ import (
 
 	"github.com/stampmill/stampmill/internal/app"
 	"github.com/stampmill/stampmill/internal/jobs"
-	"github.com/stampmill/stampmill/internal/jobs/catalog"
 	"github.com/stampmill/stampmill/internal/jobs/ledger"
 )
 
@@ -21,8 +20,11 @@ type node struct {
 	Name string `json:"name"` // web@41, ami-…, or a fleet's
 	Kind string `json:"kind"` // ami, image, fleet
 	// State is of versions, Servers how many a fleet has of its parent in the tree.
-	State    string  `json:"state,omitempty"`
-	Servers  int     `json:"servers,omitempty"`
+	State   string `json:"state,omitempty"`
+	Servers int    `json:"servers,omitempty"`
+	// Group is the Auto Scaling group that a fleet is; Unknown says why it could not be asked for its servers.
+	Group    string  `json:"group,omitempty"`
+	Unknown  string  `json:"unknown,omitempty"`
 	Children []*node `json:"children,omitempty"`
 }
 
@@ -76,12 +78,12 @@ func lineage(ctx context.Context, a *app.App, name string, number int, all bool)
 			nodes[v.Ref()] = &node{Name: v.Ref(), Kind: "image", State: v.Standing(image.Current)}
 			parents[v.Ref()] = cmp.Or(v.Parent, v.SourceAMI)
 			order = append(order, v.Ref())
-			running, err := catalog.Running(ctx, a.Ledger, v)
-			if _, err := jobs.Unread(err); err != nil {
+			running, err := usesOf(ctx, a, v)
+			if err != nil {
 				return nil, err
 			}
 			for _, use := range running {
-				nodes[v.Ref()].Children = append(nodes[v.Ref()].Children, &node{Name: use.Fleet, Kind: "fleet", Servers: use.Servers})
+				nodes[v.Ref()].Children = append(nodes[v.Ref()].Children, &node{Name: use.Fleet, Kind: "fleet", Servers: use.Servers, Group: use.Group, Unknown: use.Unknown})
 			}
 		}
 	}
@@ -141,7 +143,15 @@ func (n *node) prune() bool {
 func (n *node) write(w io.Writer, first, rest string) {
 	var about []string
 	if n.Kind == "fleet" {
-		about = append(about, "fleet, "+count(n.Servers, "server"))
+		about = append(about, "fleet")
+		if n.Group != "" {
+			about = append(about, "Auto Scaling group "+n.Group)
+		}
+		if n.Unknown == "" {
+			about = append(about, count(n.Servers, "server"))
+		} else {
+			about = append(about, "servers unknown: "+oneLine(n.Unknown))
+		}
 	}
 	if n.State != "" {
 		about = append(about, n.State)

@@ -14,7 +14,6 @@ import (
 
 	"github.com/stampmill/stampmill/internal/app"
 	"github.com/stampmill/stampmill/internal/jobs"
-	"github.com/stampmill/stampmill/internal/jobs/catalog"
 	"github.com/stampmill/stampmill/internal/jobs/ledger"
 )
 
@@ -69,12 +68,12 @@ type imageView struct {
 func fleetsOn(ctx context.Context, a *app.App, versions []ledger.Version) (map[string][]string, error) {
 	on := map[string][]string{}
 	for _, v := range versions {
-		running, err := catalog.Running(ctx, a.Ledger, v)
-		if _, err := jobs.Unread(err); err != nil {
+		running, err := usesOf(ctx, a, v)
+		if err != nil {
 			return nil, err
 		}
 		for _, use := range running {
-			on[v.Ref()] = append(on[v.Ref()], fmt.Sprintf("%s(%d)", use.Fleet, use.Servers))
+			on[v.Ref()] = append(on[v.Ref()], fmt.Sprintf("%s(%s)", use.Fleet, use.size()))
 		}
 	}
 	return on, nil

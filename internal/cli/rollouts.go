@@ -178,12 +178,11 @@ func (c *command) rolloutOrder(verb jobs.Verb, short, long string) *cobra.Comman
 			if job.Finished() {
 				return exitf(ExitFailure, "%s has ended already: %s", job.ID, job.State)
 			}
-			if verb == jobs.Approve && wave == "" {
-				status, err := rollout.StatusOf(job)
-				if err != nil {
+			if verb == jobs.Approve {
+				var err error
+				if wave, err = approvable(job, wave); err != nil {
 					return err
 				}
-				wave = status.Wave
 			}
 			m := &jobs.Message{Type: jobs.Ordering, Job: job.ID, Run: job.Run, Incarnation: job.Incarnation, Verb: verb, Value: wave, At: time.Now().UTC()}
 			if err := a.Queue.Send(ctx, jobs.LaneHigh, m, 0); err != nil {
@@ -200,6 +199,29 @@ func (c *command) rolloutOrder(verb jobs.Verb, short, long string) *cobra.Comman
 		cmd.Flags().StringVar(&wave, "wave", "", "the wave that is approved (default: the one under way)")
 	}
 	return cmd
+}
+
+// approvable is the wave that an approval means: the one that is named, or the one under way.
+func approvable(job *jobs.Job, wave string) (string, error) {
+	status, err := rollout.StatusOf(job)
+	switch {
+	case err != nil:
+		return "", err
+	case !status.Planned || status.Wave == "":
+		return "", exitf(ExitFailure, "%s has no wave under way that could be approved; see `stampmill rollout show %s`", job.ID, job.ID)
+	case !status.Approves:
+		return "", exitf(ExitFailure, "%s asks for no approval: no gate of its spec says approve: true", job.ID)
+	case wave == "":
+		return status.Wave, nil
+	}
+	var names []string
+	for _, w := range status.Waves {
+		if w.Name == wave {
+			return wave, nil
+		}
+		names = append(names, w.Name)
+	}
+	return "", exitf(ExitUsage, "%s has no wave %q; its waves are %s", job.ID, wave, strings.Join(names, ", "))
 }
 
 // rollBack submits a rollout of the fleet to what it ran before.

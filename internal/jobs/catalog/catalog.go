@@ -164,6 +164,9 @@ type progress struct {
 type FleetUse struct {
 	Fleet   string `json:"fleet"`
 	Servers int    `json:"servers"`
+	// Group is the Auto Scaling group that the fleet is, if it is one: the ledger has no servers of it.
+	Group  string      `json:"group,omitempty"`
+	Target jobs.Target `json:"-"`
 }
 
 // Result is what a finished job tells.

@@ -208,7 +208,7 @@ func Running(ctx context.Context, ledger Fleets, v l.Version) ([]FleetUse, error
 		if err != nil {
 			return nil, err
 		}
-		use := FleetUse{Fleet: fleet.Name}
+		use := FleetUse{Fleet: fleet.Name, Group: fleet.Group, Target: fleet.Target}
 		for _, s := range servers {
 			if s.Image == v.Ref() || amis[s.AMI] {
 				use.Servers++

@@ -16,6 +16,8 @@ type Status struct {
 	Wave  string       `json:"wave,omitempty"`
 	Stage string       `json:"stage,omitempty"`
 	Waves []WaveStatus `json:"waves"`
+	// Approves: after each wave it waits for a person.
+	Approves bool `json:"approves,omitempty"`
 	// Paused and Held wait for a person; Held says why.
 	Paused bool   `json:"paused,omitempty"`
 	Held   string `json:"held,omitempty"`
@@ -43,7 +45,7 @@ func StatusOf(job *jobs.Job) (Status, error) {
 		return Status{}, fmt.Errorf("read the rollout %s: it is a %T", job.ID, opened)
 	}
 	p := &r.progress
-	status := Status{Planned: p.Planned, Paused: p.Paused, Held: p.Held, Back: p.Back || p.Turning, Why: p.Why}
+	status := Status{Planned: p.Planned, Paused: p.Paused, Held: p.Held, Back: p.Back || p.Turning, Why: p.Why, Approves: r.approves()}
 	status.Fleet, status.Image = r.fleet(), r.spec.Image
 	if result, told := r.Result().(Result); told {
 		status.Result = result
