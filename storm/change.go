@@ -22,12 +22,27 @@ type change struct {
 	gone  ordinals.Set // Terminate: these ordinals
 	to    *int         // Terminate: the total
 	all   bool         // Terminate: every server
+	roll  roll         // Rollout or Restamp: the same ordinals, with new servers
 }
+
+// roll is how a fleet is brought to another image.
+type roll string
+
+const (
+	byRollout roll = "Rollout"
+	byRestamp roll = "Restamp" // which renews the image first
+)
 
 // drawChange mostly grows a fleet by some servers, now and then by many, and cuts it down again.
 func drawChange(dice *rand.Rand, held ordinals.Set) change {
 	roll, size, more, many, at, run := dice.IntN(100), dice.IntN(100), 1+dice.IntN(20), 5+dice.IntN(most-5), dice.IntN(most), dice.IntN(8)
 	share := dice.Float64()
+	switch rolls := dice.IntN(100); {
+	case held.Len() > 0 && rolls < 30:
+		return change{roll: byRollout}
+	case held.Len() > 0 && rolls < 45:
+		return change{roll: byRestamp}
+	}
 	switch {
 	case held.Len() == 0, held.Len() < most && roll < 55:
 		if size >= 80 {
@@ -45,7 +60,7 @@ func drawChange(dice *rand.Rand, held ordinals.Set) change {
 }
 
 // shrinks: it is a termination.
-func (c change) shrinks() bool { return c.count == 0 }
+func (c change) shrinks() bool { return c.count == 0 && c.roll == "" }
 
 // spec is how a Terminate says it.
 func (c change) spec() string {
@@ -59,7 +74,10 @@ func (c change) spec() string {
 }
 
 func (c change) String() string {
-	if !c.shrinks() {
+	switch {
+	case c.roll != "":
+		return "by " + string(c.roll)
+	case !c.shrinks():
 		return fmt.Sprintf("count: %d", c.count)
 	}
 	return c.spec()
@@ -68,6 +86,8 @@ func (c change) String() string {
 // applied is what the fleet has after the change.
 func (c change) applied(held ordinals.Set) ordinals.Set {
 	switch {
+	case c.roll != "":
+		return held
 	case c.all:
 		return ordinals.Set{}
 	case c.to != nil:
@@ -161,3 +181,6 @@ func tellAll(wanted []possible) string {
 	}
 	return strings.Join(parts, ", or ")
 }
+
+// mayLackItsFleet: a roll may come to its turn when the fleet was terminated.
+func (r *request) mayLackItsFleet() bool { return r.change.roll != "" && r.besideATermination }

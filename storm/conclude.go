@@ -107,7 +107,7 @@ func (s *storm) report(found []finding, w *world) {
 	reaped := s.reaped
 	s.mu.Unlock()
 	s.say("killed: %v; the reaper removed %d things that late calls had made", s.killed, reaped)
-	s.say("jobs: %v; %d of them retried, %d batches; %d servers and %d AMIs stand in the end", ends, retried, children, s.seen.standing(), len(w.Images))
+	s.say("jobs: %v; %d of them retried, %d children; %d servers and %d AMIs stand in the end", ends, retried, children, s.seen.standing(), len(w.Images))
 	for n, f := range found {
 		if n == mostTold {
 			s.say("and %d more", len(found)-n)

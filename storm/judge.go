@@ -10,7 +10,6 @@ import (
 
 	"github.com/stampmill/stampmill/internal/aws/queue"
 	"github.com/stampmill/stampmill/internal/jobs"
-	"github.com/stampmill/stampmill/internal/jobs/bake"
 	"github.com/stampmill/stampmill/internal/jobs/launch"
 	"github.com/stampmill/stampmill/internal/jobs/launch/ordinals"
 	"github.com/stampmill/stampmill/internal/jobs/ledger"
@@ -28,6 +27,7 @@ type expectedFleet struct {
 type trial struct {
 	*world
 	requests map[string]*request
+	bakes    map[string]*request // those that a Restamp asked for, too
 	fleets   map[string]expectedFleet
 	found    []finding
 }
@@ -39,6 +39,7 @@ func judge(w *world, requests []*request, fleets map[string]expectedFleet) []fin
 	for _, r := range requests {
 		t.requests[r.id] = r
 	}
+	t.bakes = t.allBakes()
 	t.judgeJobs()
 	t.judgeQueues()
 	t.judgeFleets()
@@ -66,7 +67,7 @@ func (t *trial) judgeJobs() {
 			t.find(lost, id, "it was accepted and has not ended")
 		case job.State == succeeded && r.fails:
 			t.find(wrong, id, "it succeeded although its verify fails")
-		case job.State == failed && !r.fails && r.kind != "Terminate":
+		case job.State == failed && !r.fails && r.kind != "Terminate" && !r.mayLackItsFleet():
 			t.find(wrong, id, "it failed although nothing was wrong with it: %s", job.Failure)
 		case job.State == cancelled && !r.cancelled[job.Run]:
 			t.find(wrong, id, "run %d was cancelled although nobody asked for it", job.Run)
@@ -133,6 +134,26 @@ func (t *trial) judgeFleets() {
 			}
 		}
 		t.judgeLedger(fleet, has)
+		t.judgeRolled(fleet, expected.round, has)
+	}
+}
+
+// judgeRolled: no rollout leaves a successor or a predecessor in a second slot, and one that succeeded leaves one image.
+func (t *trial) judgeRolled(fleet string, round []*request, has held) {
+	for _, second := range t.seconds[fleet] {
+		t.find(wrong, second.Job, "%s still stands in the second slot of ordinal %d of %s", second.InstanceID, second.Ordinal, fleet)
+	}
+	if len(round) != 1 || round[0].change.roll != byRollout || round[0].last() != succeeded {
+		return
+	}
+	amis := map[string]bool{}
+	for _, servers := range has {
+		for _, i := range servers {
+			amis[i.ImageID] = true
+		}
+	}
+	if len(amis) > 1 {
+		t.find(wrong, round[0].id, "%s was rolled, and its servers run %s", fleet, strings.Join(sorted(amis), " and "))
 	}
 }
 
@@ -189,8 +210,7 @@ func (t *trial) judgeInstances() {
 
 // leftover is the class of what should not be there: what a failed or cancelled bake left contradicts how it ended.
 func (t *trial) leftover(tags map[string]string) class {
-	r := t.requests[tags[jobs.TagJob]]
-	if r != nil && r.kind == bake.Name {
+	if t.bakes[tags[jobs.TagJob]] != nil {
 		return wrong
 	}
 	return orphaned

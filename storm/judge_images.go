@@ -13,21 +13,46 @@ import (
 	"github.com/stampmill/stampmill/internal/stage"
 )
 
+// allBakes are the bakes that upstream asked for, and those that came of its Restamps: they make a line's versions again, as the line
+// wishes them.
+func (t *trial) allBakes() map[string]*request {
+	bakes, wishes := map[string]*request{}, map[string]imageWish{}
+	for id, r := range t.requests {
+		if r.kind == bake.Name {
+			bakes[id], wishes[r.name] = r, r.image
+		}
+	}
+	for id, job := range t.jobs {
+		if root := t.root(job); job.Kind == bake.Name && root != id && t.requests[root] != nil {
+			bakes[id] = &request{id: id, kind: bake.Name, name: job.Name, image: wishes[job.Name]}
+		}
+	}
+	return bakes
+}
+
+// root is the job that a job came of.
+func (w *world) root(job *jobs.Job) string {
+	for job.Parent != nil && w.jobs[job.Parent.ID] != nil {
+		job = w.jobs[job.Parent.ID]
+	}
+	return job.ID
+}
+
 // judgeBakes: a bake that succeeded has one AMI a region, unless it was retired since; every AMI is of such a bake.
 func (t *trial) judgeBakes() {
 	made := map[string][]ec2.Image{} // by job, those of its last run if that succeeded
 	for _, image := range t.Images {
 		id := image.Tags[jobs.TagJob]
-		r, job := t.requests[id], t.jobs[id]
+		r, job := t.bakes[id], t.jobs[id]
 		if r == nil || job == nil || job.State != succeeded || image.Tags[jobs.TagRun] != strconv.Itoa(job.Run) {
 			t.find(t.leftover(image.Tags), id, "%s (%s) in %s is of no bake that succeeded", image.ID, image.Name, image.Region)
 			continue
 		}
 		made[id] = append(made[id], image)
 	}
-	for _, id := range sorted(t.requests) {
-		if job := t.jobs[id]; job != nil && t.requests[id].kind == bake.Name && job.State == succeeded {
-			t.judgeBake(t.requests[id], made[id])
+	for _, id := range sorted(t.bakes) {
+		if job := t.jobs[id]; job != nil && job.State == succeeded {
+			t.judgeBake(t.bakes[id], made[id])
 		}
 	}
 }
@@ -91,10 +116,8 @@ func (t *trial) mayBeRetired(r *request) bool {
 // judgeLines: what is current, and the parameter, is the newest version; and the catalog says of each version what is true.
 func (t *trial) judgeLines() {
 	names := map[string]imageWish{}
-	for _, r := range t.requests {
-		if r.kind == bake.Name {
-			names[r.name] = r.image
-		}
+	for _, r := range t.bakes {
+		names[r.name] = r.image
 	}
 	for _, line := range sorted(names) {
 		newest := t.newest(line)

@@ -1,8 +1,8 @@
 // Storm shows with real processes that nothing is lost, made twice or left behind, whatever is killed and whenever.
 //
 // It starts the embedded AWS endpoint and several workers in a temporary folder. Upstream users keep fleets and images
-// busy: bakes that succeed and bakes that fail, launches, terminations, cancels at any instant, retries, and submissions
-// that come twice. Meanwhile one process after the other is killed: workers by SIGKILL, by SIGTERM, and by SIGSTOP for
+// busy: bakes that succeed and bakes that fail, launches, rollouts, restamps, terminations, cancels at any instant, retries, and
+// submissions that come twice. Meanwhile one process after the other is killed: workers by SIGKILL, by SIGTERM, and by SIGSTOP for
 // longer than a lease; and the endpoint itself, which comes back from its state file. In the end the judge compares what
 // EC2 truly has, by the endpoint's own books, with what the ended jobs say.
 //

@@ -15,12 +15,13 @@ import (
 
 // request is one job that upstream asked for, and what upstream did to it.
 type request struct {
-	id, kind, name string
-	text           string // the spec file
-	message        jobs.Message
-	fails          bool   // its spec cannot succeed
-	change         change // of a fleet
-	image          imageWish
+	id, kind, name     string
+	text               string // the spec file
+	message            jobs.Message
+	fails              bool   // its spec cannot succeed
+	besideATermination bool   // it stands in line with one, which may leave no fleet to it
+	change             change // of a fleet
+	image              imageWish
 
 	mischief mischief
 	// cancelled are the runs that somebody asked to cancel, ended the states in which runs were seen to end.

@@ -72,6 +72,9 @@ func (s *storm) weather(ctx context.Context) error {
 	if err := s.open(ctx); err != nil {
 		return err
 	}
+	if err := s.firstImage(ctx); err != nil {
+		return err
+	}
 	watching, stopWatching := context.WithCancel(ctx)
 	defer stopWatching()
 	go s.watch(watching)

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/stampmill/stampmill/internal/jobs"
 	"github.com/stampmill/stampmill/internal/jobs/launch/ordinals"
 )
 
@@ -59,6 +60,18 @@ func (s *storm) imageUser(ctx context.Context, line string, number int) error {
 	return nil
 }
 
+// firstImage bakes the plain line's first version before anything is killed, so that fleets can be rolled from the beginning.
+func (s *storm) firstImage(ctx context.Context) error {
+	const plain = lines - 1
+	line, wish := fmt.Sprintf("image-%d", plain), wishOf(plain)
+	r, err := s.request(bakeSpec(line, wish, 0, soundCheck, false), mischief{priority: jobs.Normal, cancel: -1, cancelRetry: -1})
+	if err != nil {
+		return err
+	}
+	r.image = wish
+	return s.carry(ctx, r)
+}
+
 func (s *storm) carryAll(ctx context.Context, round []*request) error {
 	all, ctx := errgroup.WithContext(ctx)
 	for _, r := range round {
@@ -69,16 +82,28 @@ func (s *storm) carryAll(ctx context.Context, round []*request) error {
 
 func (s *storm) bake(line string, wish imageWish, dice *rand.Rand) (*request, error) {
 	mischief, fails, late, tests := drawMischief(dice), dice.IntN(100) < 25, dice.IntN(2) == 0, dice.IntN(100) < 50
-	var text strings.Builder
-	fmt.Fprintf(&text, "kind: Bake\nname: %s\nspec:\n  from: {parameter: %s}\n  builder: {types: [c7g.large, m7g.large]}\n", line, baseImage)
-	fmt.Fprintf(&text, "  steps:\n    - run: echo %d > /etc/storm; cp /etc/storm /run/storm\n    - run: systemctl is-system-running || true\n", dice.Uint32())
-	check := "test -s /etc/storm"
+	number, check := dice.Uint32(), soundCheck
 	switch {
 	case fails && late:
 		check, tests = "test -s /run/storm", true // what is there on the builder is not on a server of the AMI
 	case fails:
 		check = "test -s /etc/calm"
 	}
+	r, err := s.request(bakeSpec(line, wish, number, check, tests), mischief)
+	if err != nil {
+		return nil, err
+	}
+	r.fails, r.image = fails, wish
+	return r, nil
+}
+
+// soundCheck passes on a builder and on a server of its AMI.
+const soundCheck = "test -s /etc/storm"
+
+func bakeSpec(line string, wish imageWish, number uint32, check string, tests bool) string {
+	var text strings.Builder
+	fmt.Fprintf(&text, "kind: Bake\nname: %s\nspec:\n  from: {parameter: %s}\n  builder: {types: [c7g.large, m7g.large]}\n", line, baseImage)
+	fmt.Fprintf(&text, "  steps:\n    - run: echo %d > /etc/storm; cp /etc/storm /run/storm\n    - run: systemctl is-system-running || true\n", number)
 	fmt.Fprintf(&text, "  verify:\n    - run: %s\n  bootTest: %t\n  publish: {parameter: %s}\n", check, tests, parameterOf(line))
 	if wish.copied {
 		fmt.Fprintf(&text, "  copyTo: {%s: {}}\n", copyRegion)
@@ -89,12 +114,7 @@ func (s *storm) bake(line string, wish imageWish, dice *rand.Rand) (*request, er
 	if wish.keep > 0 {
 		fmt.Fprintf(&text, "  keep: {versions: %d}\n", wish.keep)
 	}
-	r, err := s.request(text.String(), mischief)
-	if err != nil {
-		return nil, err
-	}
-	r.fails, r.image = fails, wish
-	return r, nil
+	return text.String()
 }
 
 // fleetUser changes one fleet, again and again. One change at a time, or two at once that have to stand in line; after
@@ -128,6 +148,7 @@ func (s *storm) fleetRound(fleet string, held ordinals.Set, dice *rand.Rand) ([]
 		return nil, err
 	}
 	for _, r := range []*request{first, second} {
+		r.besideATermination = first.change.shrinks() || second.change.shrinks()
 		if r.change.shrinks() { // what a cancelled termination leaves is only known if nothing else happens meanwhile
 			r.mischief.cancel, r.mischief.cancelRetry = -1, -1
 		}
@@ -137,14 +158,11 @@ func (s *storm) fleetRound(fleet string, held ordinals.Set, dice *rand.Rand) ([]
 
 func (s *storm) fleetRequest(fleet string, held ordinals.Set, dice *rand.Rand) (*request, error) {
 	mischief, c := drawMischief(dice), drawChange(dice, held)
-	var text strings.Builder
-	if c.shrinks() {
-		fmt.Fprintf(&text, "kind: Terminate\nname: %s-down\nspec: {fleet: %s, %s}\n", fleet, fleet, c.spec())
-	} else {
-		fmt.Fprintf(&text, "kind: Launch\nname: %s\nspec:\n  image: %s\n  count: %d\n  hostname: %s-{ordinal:04}\n", fleet, s.someImage(dice), c.count, fleet)
-		text.WriteString("  pools:\n    - {types: [m7g.medium, c7g.medium]}\n    - {types: [t4g.medium]}\n  settings: {all: {cluster: storm}}\n")
+	image := s.someImage(dice)
+	if c.roll != "" && strings.HasPrefix(image, "ssm:") { // there is no image of ours yet
+		c = change{count: held.Len()}
 	}
-	r, err := s.request(text.String(), mischief)
+	r, err := s.request(fleetSpec(fleet, image, c), mischief)
 	if err != nil {
 		return nil, err
 	}
@@ -152,14 +170,31 @@ func (s *storm) fleetRequest(fleet string, held ordinals.Set, dice *rand.Rand) (
 	return r, nil
 }
 
+// fleetSpec is the change as a document.
+func fleetSpec(fleet, image string, c change) string {
+	switch {
+	case c.roll == byRollout:
+		return fmt.Sprintf("kind: Rollout\nname: %s\nspec: {fleet: %s, image: %s, surge: 50%%, canary: {count: 1}, waves: [100%%]}\n", fleet, fleet, image)
+	case c.roll == byRestamp:
+		return fmt.Sprintf("kind: Restamp\nname: %s-day\nspec:\n  images: {select: [%s]}\n  fleets: {select: [%s]}\n  rollout: {surge: 50%%, waves: [50%%, 100%%]}\n", fleet, image, fleet)
+	case c.shrinks():
+		return fmt.Sprintf("kind: Terminate\nname: %s-down\nspec: {fleet: %s, %s}\n", fleet, fleet, c.spec())
+	}
+	return fmt.Sprintf("kind: Launch\nname: %s\nspec:\n  image: %s\n  count: %d\n  hostname: %s-{ordinal:04}\n", fleet, image, c.count, fleet) +
+		"  pools:\n    - {types: [m7g.medium, c7g.medium]}\n    - {types: [t4g.medium]}\n  settings: {all: {cluster: storm}}\n"
+}
+
 // someImage is a line that has a version, else the vendor's AMI.
 func (s *storm) someImage(dice *rand.Rand) string {
-	line := fmt.Sprintf("image-%d", dice.IntN(lines))
+	first := dice.IntN(lines)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, r := range s.requests {
-		if r.name == line && (r.ended[1] == succeeded || r.ended[2] == succeeded) {
-			return line
+	for n := range lines {
+		line := fmt.Sprintf("image-%d", (first+n)%lines)
+		for _, r := range s.requests {
+			if r.name == line && (r.ended[1] == succeeded || r.ended[2] == succeeded) {
+				return line
+			}
 		}
 	}
 	return "ssm:" + baseImage

@@ -27,6 +27,7 @@ type world struct {
 	images     map[string]ledger.Image
 	versions   map[string][]ledger.Version
 	servers    map[string][]ledger.Server // by fleet
+	seconds    map[string][]ledger.Server // what the second slots name
 	parameters map[place]string
 	messages   []sqs.Held
 	at         time.Time
@@ -48,7 +49,7 @@ func (s *storm) inspect(ctx context.Context) (ec2.Inspection, []sqs.Held, error)
 // survey is everything. What is read first is what can only come to rest later.
 func (s *storm) survey(ctx context.Context) (w *world, err error) {
 	w = &world{jobs: map[string]*jobs.Job{}, images: map[string]ledger.Image{}, versions: map[string][]ledger.Version{},
-		servers: map[string][]ledger.Server{}, parameters: map[place]string{}, at: time.Now()}
+		servers: map[string][]ledger.Server{}, seconds: map[string][]ledger.Server{}, parameters: map[place]string{}, at: time.Now()}
 	if w.Inspection, w.messages, err = s.inspect(ctx); err != nil {
 		return nil, err
 	}
@@ -88,6 +89,9 @@ func (s *storm) readLedger(ctx context.Context, w *world) error {
 	}
 	for _, fleet := range known {
 		if w.servers[fleet.Name], err = s.app.Ledger.Servers(ctx, fleet.Name); err != nil {
+			return err
+		}
+		if w.seconds[fleet.Name], err = s.app.Ledger.Seconds(ctx, fleet.Name); err != nil {
 			return err
 		}
 	}
