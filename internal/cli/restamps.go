@@ -283,55 +283,6 @@ func (c *command) orderRestamp(cmd *cobra.Command, name string, message func(*jo
 	if err := a.Queue.Send(cmd.Context(), jobs.LaneHigh, m, 0); err != nil {
 		return err
 	}
-	what := cmp.Or(string(m.Verb), string(m.Type))
-	orders := []ordered{{job.ID, job.Run, true, "asked to " + what}}
-	if m.Type == jobs.Ordering { // a cancel goes to all children by itself
-		rolling, err := rolloutsOf(cmd, a, job)
-		if err != nil {
-			return err
-		}
-		for _, r := range rolling {
-			under := &jobs.Message{Type: jobs.Ordering, Job: r.ID, Incarnation: r.Incarnation, Run: r.Run, Verb: m.Verb, At: m.At}
-			if err := a.Queue.Send(cmd.Context(), jobs.LaneHigh, under, 0); err != nil {
-				return err
-			}
-			orders = append(orders, ordered{r.ID, r.Run, true, "asked to " + what})
-		}
-	}
-	return c.printOrders(orders)
-}
-
-// rolloutsOf are the rollouts that a restamp has under way: they own fleets of it, and a part of it fanned them out.
-func rolloutsOf(cmd *cobra.Command, a *app.App, job *jobs.Job) ([]*jobs.Job, error) {
-	open, err := a.Ledger.OpenRestamps(cmd.Context())
-	if err != nil {
-		return nil, err
-	}
-	var names []string
-	for _, r := range open {
-		if r.Job == job.ID {
-			names = r.Fleets
-		}
-	}
-	var rolling []*jobs.Job
-	for _, name := range names {
-		fleet, _, err := a.Ledger.GetFleet(cmd.Context(), name)
-		if err != nil {
-			return nil, err
-		}
-		if !strings.HasPrefix(fleet.Owner, "rollout-") {
-			continue
-		}
-		row, err := a.Store.Load(cmd.Context(), fleet.Owner)
-		if err != nil {
-			return nil, err
-		}
-		if row == nil || row.Job == nil || row.Job.Finished() || row.Job.Parent == nil {
-			continue
-		}
-		if parent := row.Job.Parent.ID; parent == job.ID || strings.HasPrefix(parent, "renewal-") {
-			rolling = append(rolling, row.Job)
-		}
-	}
-	return rolling, nil
+	// the restamp passes it on to all that it has under way
+	return c.printOrders([]ordered{{job.ID, job.Run, true, "asked to " + cmp.Or(string(m.Verb), string(m.Type))}})
 }

@@ -35,7 +35,7 @@ func (s *stint) fanOut(ctx context.Context, step Step, move Move) (Move, error) 
 		list[i] = FanChild{Child: child, Key: key, Digest: digest, ID: Identity(child.Kind, child.Name, child.target(job), key)}
 	}
 	job.Fans = number
-	job.Fan = &Fan{Number: number, Step: step.Name, Count: len(list), Beside: move.beside}
+	job.Fan = &Fan{Number: number, Step: step.Name, Count: len(list), Beside: move.beside, Passed: job.beganPassed()}
 	s.turn.children = nil
 	s.turn.Note("fans out %d children", len(list))
 	if err := s.turn.encode(); err != nil {
@@ -114,7 +114,7 @@ func (s *stint) sendChildren(ctx context.Context, list []FanChild) (Move, error)
 		return Move{}, failed
 	}
 	job.Fan.Sent = true
-	return Wait(childPoll, "%d children", len(list)), nil
+	return Wait(s.childWait(), "%d children", len(list)), nil
 }
 
 // gather waits for the children of the step's fan-out, and gives the step their ends. Children that were never sent, or
@@ -131,6 +131,9 @@ func (s *stint) gather(ctx context.Context, step Step) (Move, bool, error) {
 	if !job.Fan.Sent {
 		move, err := s.sendChildren(ctx, list)
 		return move, true, err
+	}
+	if move, waits, err := s.passOn(ctx, list); err != nil || waits {
+		return move, waits, err
 	}
 	ended, err := s.engine.Families.Ended(ctx, Parent{ID: job.ID, Incarnation: job.Incarnation, Run: job.Run, Fan: job.Fan.Number})
 	if err != nil {

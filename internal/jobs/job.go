@@ -187,6 +187,10 @@ type Fan struct {
 	Beside bool   `json:"beside,omitempty"` // its step is carried out while the children work
 	// Counted: what the children waited for is in the job's own Waited.
 	Counted bool `json:"counted,omitempty"`
+	// Passed are the orders that the children were told, by their instants; Missing counts the looks for children that were
+	// not there to be told.
+	Passed  map[Verb]time.Time `json:"passed,omitempty"`
+	Missing int                `json:"missing,omitempty"`
 }
 
 // Finished reports whether the job is in a terminal state.

@@ -82,6 +82,7 @@ func TestADistributeSurvivesLostAnswersAndLateEffects(t *testing.T) {
 	})
 	everyCallTo(t, story, lostAnswer, 2, "ec2:CopyImage", "ec2:ModifyImageAttribute", "ec2:DeregisterImage", "ssm:PutParameter", "ssm:DeleteParameter")
 	everyCallTo(t, story, lateEffect, 1, "ec2:CopyImage", "ec2:DeregisterImage")
+	everyCallTo(t, story, deaths[1], 1, "ec2:CopyImage", "ec2:DeregisterImage", "ssm:DeleteParameter")
 }
 
 // A cancel stops between what was made equal and what was not; no AMI is left that the ledger does not name.

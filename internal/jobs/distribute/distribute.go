@@ -66,18 +66,12 @@ func (k *Kind) Program(job *jobs.Job) (jobs.Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &program{Config: k.Config, job: job, spec: s, progress: &progress{Run: job.Run}}
-	if len(job.Data) == 0 {
-		return p, nil
+	// a retry looks anew: what was made equal before is equal
+	kept, err := jobs.Progress(job, func(p *progress) *int { return &p.Run })
+	if err != nil {
+		return nil, err
 	}
-	var kept progress
-	if err := json.Unmarshal(job.Data, &kept); err != nil {
-		return nil, fmt.Errorf("the progress: %w", err)
-	}
-	if kept.Run == job.Run { // a retry looks anew: what was made equal before is equal
-		p.progress = &kept
-	}
-	return p, nil
+	return &program{Config: k.Config, job: job, spec: s, progress: &kept}, nil
 }
 
 // Elsewhere are the regions, beside the job's own, in which the job may have made copies.

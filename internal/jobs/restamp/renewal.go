@@ -105,6 +105,14 @@ func (p *part) Undo() []jobs.Step {
 	return []jobs.Step{{Name: "free", Do: p.abandon}}
 }
 
+// PassesOn lets the rollouts and renewals below pause and go on with their restamp, which told this one.
+func (p *part) PassesOn(child string, verb jobs.Verb) bool { return passesOn(child, verb) }
+
+var (
+	_ jobs.Overseer = (*restamp)(nil)
+	_ jobs.Overseer = (*part)(nil)
+)
+
 // Committed is never true: a cancel stops what is below the image.
 func (p *part) Committed() bool { return false }
 

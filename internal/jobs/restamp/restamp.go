@@ -18,6 +18,7 @@ import (
 	"github.com/stampmill/stampmill/internal/jobs/ledger"
 	"github.com/stampmill/stampmill/internal/jobs/notify"
 	"github.com/stampmill/stampmill/internal/jobs/preflight"
+	"github.com/stampmill/stampmill/internal/jobs/rollout"
 	"github.com/stampmill/stampmill/internal/jobs/spec"
 )
 
@@ -118,6 +119,13 @@ func (r *restamp) Undo() []jobs.Step {
 
 func (r *restamp) notification() []jobs.Step {
 	return notify.Steps(r.spec.Notify, r.Callback, &r.progress.Notify, r.Result)
+}
+
+// PassesOn lets renewals and rollouts pause and go on with their restamp.
+func (r *restamp) PassesOn(child string, verb jobs.Verb) bool { return passesOn(child, verb) }
+
+func passesOn(child string, verb jobs.Verb) bool {
+	return (child == RenewalKindName || child == rollout.KindName) && (verb == jobs.Pause || verb == jobs.Resume)
 }
 
 // Committed is never true: a cancel stops what has not ended yet.

@@ -122,6 +122,9 @@ func (r *restamp) renew(ctx context.Context, turn *jobs.Turn) (jobs.Move, error)
 	images, fleets := w.below(""), w.fleetsOf("")
 	results := turn.Children()
 	if results == nil {
+		if turn.Job.Orders[jobs.Pause].After(turn.Job.Orders[jobs.Resume]) {
+			return jobs.Wait(pauseLook, "%s to be resumed", w.Name), nil
+		}
 		children := make([]jobs.Child, 0, len(images)+len(fleets))
 		for _, image := range images {
 			children = append(children, renewal(RenewalSpec{Work: r.progress.Work, Image: image.Name}))
