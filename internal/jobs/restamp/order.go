@@ -160,8 +160,8 @@ func home(v ledger.Version) string {
 	}
 	copies := sourceOf(v.Spec).CopyTo
 	var regions []string
-	for region := range v.Regions {
-		if _, copied := copies[region]; !copied {
+	for region, has := range v.Regions {
+		if _, copied := copies[region]; !copied && has.By == "" {
 			regions = append(regions, region)
 		}
 	}
