@@ -32,16 +32,6 @@ func distributeMutants() []mutant {
 			tests:  in(stories, "TestACopyIsReplacedWhereItsKeyIsAnother"),
 		},
 		{
-			name:   "copy-made-twice",
-			breaks: "3: a copy whose making was not recorded is made again: neither look, nor token, nor name finds it",
-			edits: []edit{
-				{"internal/jobs/copies/copies.go", `(i.State == "pending" || i.State == "available") {`, `i.State == "available" {`},
-				{"internal/jobs/copies/copies.go", `q.Token, q.ImageTags[jobs.TagThing] = token, thing`, `q.Token, q.ImageTags[jobs.TagThing] = turn.Now().Format("150405.000000"), thing`},
-				{steps, `Name: p.amiName(),`, `Name: p.amiName() + turn.Now().Format("150405.000000"),`},
-			},
-			tests: in(stories, "TestADistributeSurvivesLostAnswersAndLateEffects"),
-		},
-		{
 			name:   "row-not-moved",
 			breaks: "the ledger does not name a copy that was made: nobody launches from it, and the reaper takes it",
 			edits:  []edit{{steps, `			v.Regions[region] = l.RegionalCopy{`, `			_ = l.RegionalCopy{`}},

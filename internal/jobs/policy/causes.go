@@ -24,7 +24,7 @@ func (e *Evaluator) causes(ctx context.Context, p *Policy, now time.Time) (map[s
 	} else if unread != nil {
 		p.Note = clip("not all images were looked at: " + unread.Error())
 	}
-	names, err := e.watched(*p, images)
+	names, err := e.watched(ctx, *p, images, now)
 	if err != nil {
 		return nil, err
 	}
@@ -68,11 +68,15 @@ func (w *watch) descend(names []string, causes map[string]string) {
 }
 
 // watched are the images that the policy is about.
-func (e *Evaluator) watched(p Policy, all []ledger.Image) ([]string, error) {
-	if p.Spec.Do.Restamp != nil {
-		return e.Restamps.Images(p.Spec.Do.Restamp, all)
+func (e *Evaluator) watched(ctx context.Context, p Policy, all []ledger.Image, now time.Time) ([]string, error) {
+	if p.Spec.Do.Restamp == nil {
+		return []string{p.Spec.Do.Name}, nil
 	}
-	return []string{p.Spec.Do.Name}, nil
+	current, err := e.Catalog.CurrentVersions(ctx, all)
+	if err != nil {
+		return nil, err
+	}
+	return e.Restamps.Images(p.Spec.Do.Restamp, all, current, now)
 }
 
 // watch is one look at images: what several of them have in common is asked for once.

@@ -3,6 +3,7 @@ package policy
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/stampmill/stampmill/internal/jobs"
 	"github.com/stampmill/stampmill/internal/jobs/ledger"
+	"github.com/stampmill/stampmill/internal/jobs/restamp"
 )
 
 // image puts an image with one version into the world.
@@ -174,4 +176,87 @@ func TestTheHomeOfAVersionIsWhereItWasNotCopiedTo(t *testing.T) {
 	if _, err := e.causes(t.Context(), &p, time.Now()); err != nil || !slices.Equal(asked, []jobs.Target{{Region: "us-east-1"}}) {
 		t.Errorf("asked %v, %v", asked, err)
 	}
+}
+
+// A selection by parent and age is evaluated as the restamp will: what it leaves out is no occasion.
+func TestAPolicyRestampsJustWhatItsSelectionChooses(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ selects, want string }{
+		{`{"all":true}`, `["base","deep","old","other","web"]`},
+		{`{"parent":"base"}`, `["deep","old","web"]`},
+		{`{"parent":"web"}`, `["deep"]`},
+		{`{"parent":"base","olderThan":"60d"}`, `["old"]`},
+		{`{"olderThan":"60d"}`, `["old"]`},
+		{`{"any":[{"parent":"web"},{"olderThan":"60d"}]}`, `["deep","old"]["deep","old"]`},
+		{`{"parent":"fresh"}`, ``},
+		{`{"olderThan":"365d"}`, ``},
+	} {
+		t.Run(c.selects, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				const day = 24 * time.Hour
+				w := newWorld()
+				w.image("base", newestDebian, "ami-1", "ami-1", 3, 40*day)
+				w.image("other", newestDebian, "ami-1", "ami-1", 1, 40*day)
+				w.image("fresh", newestDebian, "ami-1", "ami-1", 1, day)
+				w.image("web", `{"image":"base"}`, "base@3", "ami-base", 7, 40*day)
+				w.image("deep", `{"image":"web"}`, "web@7", "ami-web", 2, 40*day)
+				w.image("old", `{"image":"base"}`, "base@2", "ami-base2", 7, 90*day)
+				w.apply(t, "patch", `{"when":{"olderThan":"30d"},"do":{"restamp":{"images":{"select":`+c.selects+`}}}}`)
+				time.Sleep(time.Minute)
+				if err := (&worker{world: w}).evaluator("a").Round(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				got := ""
+				for _, m := range w.sent {
+					got += namesIn(t, m.Spec)
+				}
+				if got != c.want {
+					t.Errorf("restamps %s, want %s; note %q", got, c.want, w.policy("patch").Note)
+				}
+				if again, err := restamp.Chosen(onlySpec(w), slices.Collect(maps.Values(w.images)), w.current(), time.Now()); c.want != "" && (err != nil || len(again) == 0) {
+					t.Errorf("the restamp that was submitted chooses %v (%v)", again, err)
+				}
+			})
+		})
+	}
+}
+
+// namesIn are the names of a restamp's selections.
+func namesIn(t *testing.T, raw json.RawMessage) (text string) {
+	t.Helper()
+	type one struct {
+		Names json.RawMessage `json:"names"`
+	}
+	var s struct {
+		Images struct {
+			Select struct {
+				one
+				Any []one `json:"any"`
+			} `json:"select"`
+		} `json:"images"`
+	}
+	if err := json.Unmarshal(raw, &s); err != nil {
+		t.Fatal(err)
+	}
+	text = string(s.Images.Select.Names)
+	for _, selection := range s.Images.Select.Any {
+		text += string(selection.Names)
+	}
+	return text
+}
+
+func onlySpec(w *world) json.RawMessage {
+	if len(w.sent) == 0 {
+		return json.RawMessage(`{}`)
+	}
+	return w.sent[0].Spec
+}
+
+func (w *world) current() map[string]ledger.Version {
+	current := map[string]ledger.Version{}
+	for _, image := range w.images {
+		current[image.Name] = w.versions[fmt.Sprintf("%s@%d", image.Name, image.Current)]
+	}
+	return current
 }

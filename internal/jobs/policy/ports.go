@@ -25,6 +25,8 @@ type Catalog interface {
 	ListImages(ctx context.Context) ([]ledger.Image, error)
 	GetImage(ctx context.Context, name string) (ledger.Image, bool, error)
 	GetVersion(ctx context.Context, image string, number int) (ledger.Version, bool, error)
+	// CurrentVersions are the current versions of those images that have one, by the image's name.
+	CurrentVersions(ctx context.Context, images []ledger.Image) (map[string]ledger.Version, error)
 }
 
 // Fleets is what is read of fleets.
@@ -48,8 +50,8 @@ type Parameters interface {
 
 // Restamps knows what a Restamp's spec means.
 type Restamps interface {
-	// Images are the names of those images that the spec chooses.
-	Images(restamp json.RawMessage, all []ledger.Image) ([]string, error)
+	// Images are the names of those images that the spec chooses: by name, label, and their current versions' age and parent.
+	Images(restamp json.RawMessage, all []ledger.Image, current map[string]ledger.Version, now time.Time) ([]string, error)
 	// Only is the spec, for these images alone.
 	Only(restamp json.RawMessage, images []string) (json.RawMessage, error)
 }

@@ -2,56 +2,19 @@ package policy
 
 import (
 	"encoding/json"
-	"fmt"
 	"slices"
+	"time"
 
 	"github.com/stampmill/stampmill/internal/jobs/ledger"
+	"github.com/stampmill/stampmill/internal/jobs/restamp"
 )
 
-// Selections reads which images a Restamp's spec chooses, as far as names and labels tell. What else a selection asks for, such as
-// a parent, stays in it, and holds when the restamp looks.
+// Selections reads which images a Restamp's spec chooses, as the restamp itself will.
 type Selections struct{}
 
-// selection is the part of a Restamp's selection that is looked at here.
-type selection struct {
-	Names  []string          `json:"names"`
-	Labels map[string]string `json:"labels"`
-	Any    []selection       `json:"any"`
-}
-
 // Images implements Restamps.
-func (Selections) Images(restamp json.RawMessage, all []ledger.Image) ([]string, error) {
-	var s struct {
-		Images struct {
-			Select  selection `json:"select"`
-			Exclude []string  `json:"exclude"`
-		} `json:"images"`
-	}
-	if err := json.Unmarshal(restamp, &s); err != nil {
-		return nil, fmt.Errorf("the restamp's images: %w", err)
-	}
-	var names []string
-	for _, image := range all {
-		if s.Images.Select.chooses(image) && !slices.Contains(s.Images.Exclude, image.Name) {
-			names = append(names, image.Name)
-		}
-	}
-	return names, nil
-}
-
-func (s selection) chooses(image ledger.Image) bool {
-	if len(s.Any) > 0 {
-		return slices.ContainsFunc(s.Any, func(one selection) bool { return one.chooses(image) })
-	}
-	if len(s.Names) > 0 && !slices.Contains(s.Names, image.Name) {
-		return false
-	}
-	for name, value := range s.Labels {
-		if image.Labels[name] != value {
-			return false
-		}
-	}
-	return true
+func (Selections) Images(raw json.RawMessage, all []ledger.Image, current map[string]ledger.Version, now time.Time) ([]string, error) {
+	return restamp.Chosen(raw, all, current, now)
 }
 
 // Only implements Restamps.

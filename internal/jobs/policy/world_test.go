@@ -302,3 +302,15 @@ func (w *world) kill(id string) {
 	defer w.mu.Unlock()
 	delete(w.running, id)
 }
+
+func (k *worker) CurrentVersions(_ context.Context, images []ledger.Image) (map[string]ledger.Version, error) {
+	current := map[string]ledger.Version{}
+	return current, k.call("CurrentVersions", func() error {
+		for _, image := range images {
+			if v, ok := k.versions[fmt.Sprintf("%s@%d", image.Name, image.Current)]; ok {
+				current[image.Name] = v
+			}
+		}
+		return nil
+	})
+}
