@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Tries random schedules in as many processes as there are processors, each with one: a seed's schedule repeats itself so.
 # SEEDS is how many, SEED the first one; with SEEDS=1 the schedule is told in full. With DEATHS=all, first every death of a
-# canonical job of each kind, and every pair of deaths for the smaller kinds.
+# canonical job of each kind, and every pair of deaths for the smaller kinds. With ONLY, each schedule has that story (one of
+# sim.Stories) and no other jobs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 seeds=${SEEDS:-200} seed=${SEED:-1} processes=$(nproc)
@@ -20,13 +21,13 @@ fi
 go test -c -vet=off -o "$work/sim.test" ./internal/sim
 if [ "$seeds" -eq 1 ]; then
   cd internal/sim
-  exec "$work/sim.test" -test.run Random -test.v -seeds 1 -seed "$seed"
+  exec "$work/sim.test" -test.run Random -test.v -seeds 1 -seed "$seed" -only "${ONLY:-}"
 fi
 [ "$seeds" -ge "$processes" ] || processes=$seeds
 pids=() begin=$seed
 for ((n = 0; n < processes; n++)); do
   count=$((seeds / processes + (n < seeds % processes ? 1 : 0)))
-  (cd internal/sim && "$work/sim.test" -test.run Random -test.timeout 2h -seeds "$count" -seed "$begin") >"$work/$n" 2>&1 &
+  (cd internal/sim && "$work/sim.test" -test.run Random -test.timeout 2h -seeds "$count" -seed "$begin" -only "${ONLY:-}") >"$work/$n" 2>&1 &
   pids+=($!)
   begin=$((begin + count))
 done

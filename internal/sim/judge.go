@@ -102,7 +102,8 @@ func (s *schedule) standing() map[string]string {
 // end is what there is when all is over.
 type end struct {
 	*schedule
-	ended    map[string]*jobs.Job
+	ended    map[string]*jobs.Job // the user's
+	jobs     map[string]*jobs.Job // all
 	there    map[string]string
 	versions map[string][]ledger.Version
 	current  map[string]int
@@ -113,7 +114,7 @@ type end struct {
 }
 
 func (s *schedule) survey(ctx context.Context, ended map[string]*jobs.Job) (*end, error) {
-	e := &end{schedule: s, ended: ended, there: s.standing(), versions: map[string][]ledger.Version{}, current: map[string]int{},
+	e := &end{schedule: s, ended: ended, jobs: map[string]*jobs.Job{}, there: s.standing(), versions: map[string][]ledger.Version{}, current: map[string]int{},
 		fleets: map[string]ledger.Fleet{}, servers: map[string][]ledger.Server{}, seconds: map[string][]ledger.Server{}}
 	book := s.rig.User.Ledger
 	images, err := book.ListImages(ctx)
@@ -144,6 +145,7 @@ func (s *schedule) survey(ctx context.Context, ended map[string]*jobs.Job) (*end
 		return nil, err
 	}
 	for _, job := range all {
+		e.jobs[job.ID] = job
 		if !job.Finished() {
 			e.open = append(e.open, job.ID)
 		}
@@ -173,6 +175,9 @@ func (e *end) judge(foreign map[string]string) {
 		e.judgeEnd(w, e.ended[w.id])
 	}
 	e.judgeWheel()
+	if q := e.plan.quarry; q != nil && q.restamp.id != "" {
+		q.judge(e)
+	}
 	for name := range e.versions {
 		if name == wheelName {
 			continue // nobody baked it
@@ -182,7 +187,7 @@ func (e *end) judge(foreign map[string]string) {
 	for name := range e.fleets {
 		e.judgeFleet(name, explained)
 	}
-	for _, name := range []string{"front", "back", wheelName} {
+	for _, name := range []string{"front", "back", wheelName, yard} {
 		e.judgeCount(name)
 	}
 	for _, i := range e.rig.EC2().Inspect().Instances { // a server's volumes are its own
@@ -219,21 +224,13 @@ func excused(job *jobs.Job) bool {
 func (e *end) judgeImage(name string, explained map[string]string) {
 	newest := 0
 	for _, v := range e.versions[name] {
-		if v.State != ledger.Available {
+		if v.State != ledger.Available || v.Job == stamper {
 			continue
 		}
-		newest = max(newest, v.Number)
-		w := e.wishOf(v.Job)
-		if w == nil {
-			e.violate("%s@%d is of the job %s, which nobody submitted", name, v.Number, v.Job)
-			continue
+		if !v.Held || v.Number == e.current[name] { // it is held until it is promoted
+			newest = max(newest, v.Number)
 		}
-		if job := e.ended[v.Job]; job.State != jobs.Succeeded && !(len(w.retries) > 0 && v.Run < job.Run) {
-			e.violate("%s@%d is available, and its bake %s %s", name, v.Number, v.Job, job.State)
-		}
-		if len(v.Regions) != w.regions {
-			e.violate("%s@%d has AMIs in %d regions, want %d", name, v.Number, len(v.Regions), w.regions)
-		}
+		e.judgeVersion(v)
 		for region, made := range v.Regions {
 			if !strings.HasPrefix(e.there[made.AMI], "image available") {
 				e.violate("%s@%d names %s in %s, which is %q", name, v.Number, made.AMI, region, e.there[made.AMI])
@@ -241,7 +238,7 @@ func (e *end) judgeImage(name string, explained map[string]string) {
 			explained[made.AMI] = "named"
 		}
 	}
-	if newest != e.current[name] {
+	if newest != e.current[name] && (newest > 0 || e.version(name, e.current[name]).Job != stamper) {
 		e.violate("current of %s is %d; the newest version that is available is %d", name, e.current[name], newest)
 	}
 	for _, image := range e.rig.EC2().Inspect().Images {
@@ -262,6 +259,31 @@ func (e *end) judgeImage(name string, explained map[string]string) {
 			e.violate("%s succeeded and has %d versions", w.id, done[w.id])
 		}
 	}
+}
+
+// judgeVersion: an available version is of a bake that succeeded, the user's or a patch day's.
+func (e *end) judgeVersion(v ledger.Version) {
+	job, w := e.jobs[v.Job], e.wishOf(v.Job)
+	if job == nil {
+		e.violate("%s is of the job %s, which nobody submitted", v.Ref(), v.Job)
+		return
+	}
+	if job.State != jobs.Succeeded && !(v.Run < job.Run && (w == nil || len(w.retries) > 0)) {
+		e.violate("%s is available, and its bake %s %s", v.Ref(), v.Job, job.State)
+	}
+	if w != nil && len(v.Regions) != w.regions {
+		e.violate("%s has AMIs in %d regions, want %d", v.Ref(), len(v.Regions), w.regions)
+	}
+}
+
+// version is the one that the ledger has.
+func (e *end) version(name string, number int) (found ledger.Version) {
+	for _, v := range e.versions[name] {
+		if v.Number == number {
+			found = v
+		}
+	}
+	return found
 }
 
 func (e *end) wishOf(id string) *wish {

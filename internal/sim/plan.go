@@ -18,6 +18,7 @@ type plan struct {
 	backlog  int // pings that stand in the queue before anybody works
 	troubles []trouble
 	wheel    *wheel // a rollout; nil: none
+	quarry   *quarry
 	// heals is when a policy is applied that heals all fleets; 0: never. Servers are killed and tick messages sent meanwhile.
 	heals        time.Duration
 	kills, ticks []time.Duration
@@ -63,9 +64,14 @@ func (d dice) arm64() string {
 	panic("the endpoint has no arm64 AMI")
 }
 
-func drawPlan(d dice) *plan {
+func drawPlan(d dice, only string) *plan {
 	r := d.at("plan")
 	p := &plan{}
+	if only != "" {
+		p.drawStory(d, only)
+		p.draw(r)
+		return p
+	}
 	base := d.arm64()
 	for i := range 1 + r.IntN(4) {
 		w := draws(r, i, base)
@@ -89,7 +95,7 @@ func drawPlan(d dice) *plan {
 	if r.chance(0.03) {
 		p.backlog = 100 + r.IntN(200)
 	}
-	p.drawWheel(d)
+	p.drawStory(d, drawnStory(d))
 	p.draw(r)
 	p.drawHealing(d)
 	return p

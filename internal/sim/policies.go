@@ -23,7 +23,7 @@ const (
 // drawHealing lets workers heal all fleets in some schedules, and servers die in them.
 func (p *plan) drawHealing(d dice) {
 	r := d.at("healing")
-	if !r.chance(0.35) || p.wheel != nil { // a rollout's servers are counted against its floor: nobody else may kill any
+	if !r.chance(0.35) || p.wheel != nil || p.quarry != nil { // a rollout's servers are counted against its floor: nobody else may kill any
 		return
 	}
 	p.heals = r.between(0, 5*time.Minute) + time.Second
@@ -108,15 +108,7 @@ func (s *schedule) heal(ctx context.Context) error {
 			break
 		}
 	}
-	for {
-		p, found, err := book.Policy(ctx, "heal-all")
-		if err == nil && found {
-			err = book.DeletePolicy(ctx, p)
-		}
-		if err == nil || !strings.Contains(err.Error(), policy.ErrChanged.Error()) {
-			return err
-		}
-	}
+	return s.forget(ctx, "heal-all")
 }
 
 // lacking says which fleet has fewer running servers than it is to have, or is worked on.

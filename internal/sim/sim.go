@@ -47,6 +47,8 @@ type Options struct {
 	Sabotage func(*rig.Rig)
 	// Trace tells every call of a worker in the story.
 	Trace bool
+	// Only, if not empty, plays the named one of Stories in every schedule, and no other jobs.
+	Only string
 	// Calm leaves all faults out: then a job that needs none of them must succeed.
 	Calm bool
 }
@@ -60,7 +62,7 @@ const (
 // Run plays the seed's schedule. It must run in a testing/synctest bubble.
 func Run(ctx context.Context, seed uint64, o Options) (*Result, error) {
 	s := &schedule{dice: dice{seed}, trace: o.Trace, begun: time.Now(), result: Result{Seed: seed}}
-	s.plan = drawPlan(s.dice)
+	s.plan = drawPlan(s.dice, o.Only)
 	s.weather = drawWeather(s.dice)
 	if o.Calm {
 		s.weather = weather{workers: s.weather.workers}

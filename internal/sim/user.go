@@ -22,7 +22,7 @@ func (s *schedule) user(ctx context.Context) error {
 		}
 	}
 	var hands sync.WaitGroup
-	failed := make(chan error, len(s.plan.wishes)+2)
+	failed := make(chan error, len(s.plan.wishes)+3)
 	if s.plan.heals > 0 {
 		hands.Go(func() {
 			if err := s.healing(ctx); err != nil {
@@ -32,6 +32,9 @@ func (s *schedule) user(ctx context.Context) error {
 	}
 	if w := s.plan.wheel; w != nil {
 		w.launch.told = make(chan struct{})
+	}
+	if q := s.plan.quarry; q != nil {
+		q.launch.told = make(chan struct{})
 	}
 	for _, w := range s.plan.wishes {
 		hands.Go(func() {
@@ -48,10 +51,21 @@ func (s *schedule) user(ctx context.Context) error {
 			}
 		})
 	}
+	if q := s.plan.quarry; q != nil {
+		hands.Go(func() {
+			time.Sleep(max(q.launch.at-s.now(), 0) + time.Second)
+			if err := q.play(ctx, s); err != nil {
+				failed <- fmt.Errorf("the patch day: %w", err)
+			}
+		})
+	}
 	hands.Wait()
 	close(failed)
 	if w := s.plan.wheel; w != nil && w.roll.id != "" {
 		s.plan.wishes = append(s.plan.wishes, w.roll)
+	}
+	if q := s.plan.quarry; q != nil && q.restamp.id != "" {
+		s.plan.wishes = append(s.plan.wishes, q.restamp)
 	}
 	var err error
 	for e := range failed {
@@ -157,8 +171,13 @@ func (s *schedule) settle(ctx context.Context) (map[string]string, error) {
 		}
 	}
 	if w := s.plan.wheel; w != nil {
-		if err := w.stamp(ctx, s.rig, s.arm64()); err != nil {
+		if err := w.settle(ctx, s); err != nil {
 			return nil, fmt.Errorf("the wheel's image: %w", err)
+		}
+	}
+	if q := s.plan.quarry; q != nil {
+		if err := q.settle(ctx, s); err != nil {
+			return nil, fmt.Errorf("the quarry's images: %w", err)
 		}
 	}
 	time.Sleep(time.Minute)

@@ -59,7 +59,7 @@ func (s *schedule) config() rig.Config {
 	c := rig.Config{Worker: func(w *config.Worker) {
 		w.Slots = pick(s.at("slots"), 2, 8, 64)
 		w.ReapGrace, w.ReapInterval = reapGrace, reapInterval
-		if s.plan.heals > 0 {
+		if s.plan.heals > 0 || s.plan.quarry != nil {
 			w.PolicyInterval = 30 * time.Second
 		}
 		if s.weather.informed {

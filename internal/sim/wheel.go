@@ -2,20 +2,12 @@ package sim
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"maps"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/stampmill/stampmill/internal/jobs"
 	"github.com/stampmill/stampmill/internal/jobs/ledger"
 	"github.com/stampmill/stampmill/internal/jobs/rollout"
-	"github.com/stampmill/stampmill/internal/rig"
 )
 
 // wheel is a fleet that is rolled from wheel@1 to wheel@2 of an image that stands in the ledger from the beginning, and what
@@ -35,12 +27,9 @@ type wheelOrder struct {
 
 const wheelName = "wheel"
 
-// drawWheel draws a rollout for some of the schedules. Its own dice leave the other jobs of a seed as they are.
+// drawWheel draws a rollout. Its own dice leave the other jobs of a seed as they are.
 func (p *plan) drawWheel(d dice) {
 	r := d.at("wheel")
-	if !r.chance(0.4) {
-		return
-	}
 	w := &wheel{count: 2 + r.IntN(6), surge: 1 + r.IntN(3), first: 1 + r.IntN(2)}
 	how := fmt.Sprintf("surge: %d", w.surge)
 	if r.chance(0.3) {
@@ -71,32 +60,13 @@ func (p *plan) drawWheel(d dice) {
 	p.wishes = append(p.wishes, w.launch)
 }
 
-// stamp puts the image with its two versions into the ledger, as a bake would have.
-func (w *wheel) stamp(ctx context.Context, r *rig.Rig, ami string) error {
-	put := func(pk, sk string, thing any, attributes map[string]types.AttributeValue) error {
-		b, err := json.Marshal(thing)
-		if err != nil {
-			return err
-		}
-		item := map[string]types.AttributeValue{"pk": &types.AttributeValueMemberS{Value: pk}, "sk": &types.AttributeValueMemberS{Value: sk},
-			"rev": &types.AttributeValueMemberN{Value: "1"}}
-		if thing != nil {
-			item["b"] = &types.AttributeValueMemberB{Value: b}
-		}
-		maps.Copy(item, attributes)
-		_, err = r.User.DynamoDB().PutItem(ctx, &dynamodb.PutItemInput{TableName: aws.String(r.User.Common.Prefix + "-ledger"), Item: item})
-		return err
-	}
-	all := []error{put("images", wheelName, nil, nil),
-		put("image#"+wheelName, "#", ledger.Image{Name: wheelName, Current: 2, Next: 3}, map[string]types.AttributeValue{"current": &types.AttributeValueMemberN{Value: "2"}})}
+// settle puts the image with its two versions into the ledger.
+func (w *wheel) settle(ctx context.Context, s *schedule) error {
+	var versions []ledger.Version
 	for number := 1; number <= 2; number++ {
-		v := ledger.Version{Image: wheelName, Number: number, State: ledger.Available, Incarnation: "wheel", Run: 1, Job: "bake-wheel-aaaaaaaaaaaaaaaa",
-			Regions: map[string]ledger.RegionalCopy{rig.Region: {AMI: ami}}, Committed: time.Now()}
-		all = append(all, put("image#"+wheelName, fmt.Sprintf("v#%010d", number), v, map[string]types.AttributeValue{
-			"inc": &types.AttributeValueMemberS{Value: v.Incarnation}, "run": &types.AttributeValueMemberN{Value: "1"},
-			"state": &types.AttributeValueMemberS{Value: string(v.State)}}))
+		versions = append(versions, ledger.Version{Image: wheelName, Number: number})
 	}
-	return errors.Join(all...)
+	return stamp(ctx, s.rig, nil, s.arm64(), versions...)
 }
 
 // drive rolls the fleet once it is launched, gives the orders that were drawn, and sees the rollout to its end: somebody
@@ -118,11 +88,11 @@ func (s *schedule) drive(ctx context.Context, w *wheel) error {
 	}
 	begun := time.Now()
 	for _, cancel := range w.roll.cancels {
-		time.AfterFunc(cancel, func() { s.cancelRoll(ctx, w) })
+		time.AfterFunc(cancel, func() { s.cancelStory(ctx, w.roll.id) })
 	}
 	for _, o := range w.orders {
 		time.Sleep(time.Until(begun.Add(o.after)))
-		if err := s.order(ctx, w, o.verb, ""); err != nil {
+		if err := s.order(ctx, w.roll.id, o.verb, ""); err != nil {
 			return err
 		}
 	}
@@ -138,32 +108,8 @@ func (s *schedule) drive(ctx context.Context, w *wheel) error {
 		if row == nil || row.Job == nil {
 			continue
 		}
-		status, err := rollout.StatusOf(row.Job)
-		switch {
-		case err != nil:
-			return err
-		case status.Held != "" && (w.roll.mustFail || n > 20):
-			err = s.order(ctx, w, jobs.Revert, "")
-		case status.Held != "", status.Paused:
-			err = s.order(ctx, w, jobs.Resume, "")
-		case status.Stage == "approve":
-			err = s.order(ctx, w, jobs.Approve, status.Wave)
-		}
-		if err != nil {
+		if err := s.decide(ctx, row.Job, w.roll.mustFail || n > 20); err != nil {
 			return err
 		}
-	}
-}
-
-func (s *schedule) order(ctx context.Context, w *wheel, verb jobs.Verb, value string) error {
-	s.tell("the user orders %s of %s %s", verb, w.roll.id, value)
-	m := &jobs.Message{Type: jobs.Ordering, Job: w.roll.id, Run: 1, Verb: verb, Value: value, At: time.Now().UTC()}
-	return s.rig.User.Queue.Send(ctx, jobs.LaneHigh, m, 0)
-}
-
-func (s *schedule) cancelRoll(ctx context.Context, w *wheel) {
-	s.tell("the user cancels %s", w.roll.id)
-	if err := s.rig.Cancel(ctx, w.roll.id, 1); err != nil {
-		s.violate("the rollout cannot be cancelled: %v", err)
 	}
 }
