@@ -1,6 +1,6 @@
 package main
 
-// countMutants change how many servers a fleet is to have.
+// countMutants change how many servers a fleet is to have, and how what is under way ends.
 func countMutants() []mutant {
 	return []mutant{
 		{
@@ -14,6 +14,12 @@ func countMutants() []mutant {
 			breaks: "2: servers that a person terminated by their ordinals stay wanted",
 			edits:  []edit{{"internal/jobs/terminate/steps.go", `max(t.progress.Wanted-t.progress.Chosen.Len(), 0)`, `t.progress.Wanted`}},
 			tests:  in(terminateTests, "TestWhatAPersonTerminatesIsNotWantedAnyMoreAndWhatEC2EndedIs"),
+		},
+		{
+			name:   "an-undo-forgets-its-children",
+			breaks: "1: an undo that has servers tried sends its children again and again, and never ends",
+			edits:  []edit{{"internal/jobs/family.go", `	if job.Fan == nil || job.Fan.Step`, `	if job.Fan == nil || job.Phase == Undoing && job.Fan.Number > 1 || job.Fan.Step`}},
+			tests:  in(rigTests, "TestARolloutInPlaceThatIsCancelledAtAnyInstantEndsAndLeavesServersThatServe"),
 		},
 	}
 }

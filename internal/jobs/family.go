@@ -121,7 +121,7 @@ func (s *stint) sendChildren(ctx context.Context, list []FanChild) (Move, error)
 // whose submissions were lost, are sent from the saved list.
 func (s *stint) gather(ctx context.Context, step Step) (Move, bool, error) {
 	job := s.turn.Job
-	if job.Fan == nil || job.Phase == Undoing || job.Fan.Step != step.Name || s.turn.children != nil {
+	if job.Fan == nil || job.Fan.Step != step.Name || s.turn.children != nil {
 		return Move{}, false, nil
 	}
 	list, err := s.engine.Families.FanList(ctx, job)

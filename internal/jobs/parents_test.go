@@ -77,6 +77,48 @@ func (w *world) child() *jobs.Job {
 	return nil
 }
 
+// What an undo tidies may have to be tried by children: they are sent once, and their ends are the undo's to read.
+func TestAnUndoMayFanOutAndIsGivenItsChildrensEndsOnceWhateverDies(t *testing.T) {
+	t.Parallel()
+	for at, calls := 0, 1; at <= calls; at++ {
+		for _, beside := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				told := 0
+				tidy := func(_ context.Context, turn *jobs.Turn) (jobs.Move, error) {
+					switch children := turn.Children(); {
+					case turn.OpenChildren() > 0:
+						return jobs.Wait(time.Minute, "the tidying"), nil
+					case children == nil:
+						move := jobs.FanOut(jobs.Child{Kind: "Tidy", Name: "web", Spec: json.RawMessage(`{}`)})
+						if beside {
+							move = move.Beside()
+						}
+						return move, nil
+					default:
+						told = len(children)
+						return jobs.Done(), nil
+					}
+				}
+				w.kinds = jobs.NewKinds(odd{name: "Odd", steps: oneStep(jobs.Fail("it cannot be")), undo: func(*jobs.Job) []jobs.Step {
+					return []jobs.Step{{Name: "tidy", Do: tidy}, {Name: "release", Do: func(context.Context, *jobs.Turn) (jobs.Move, error) { return jobs.Done(), nil }}}
+				}}, odd{name: "Tidy", steps: oneStep(jobs.Done())})
+				w.memory.dieAt, w.memory.after = at, at%2 == 0
+				m := &jobs.Message{Type: jobs.Submit, Kind: "Odd", Name: "web", Key: "k", Spec: json.RawMessage(`{}`)}
+				w.send(jobs.LaneNormal, m)
+				w.run()
+				if at == 0 {
+					calls = w.memory.calls
+				}
+				w.wantState(m.JobID(""), jobs.Failed)
+				if told != 1 || w.job(m.JobID("")).Fans != 1 {
+					t.Fatalf("death at call %d: the undo was told of %d children, and fanned out %d times", at, told, w.job(m.JobID("")).Fans)
+				}
+			})
+		}
+	}
+}
+
 // The one order in which nothing but the child's own next message can bring the parent's wake back: an event's delivery that
 // begins a long wait, which has no message, stalls before its delete; another one takes the same event, ends the child and
 // dies; then the first deletes the event by its old receipt handle, from the dead one's hands.

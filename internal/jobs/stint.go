@@ -115,7 +115,7 @@ func (s *stint) list() []Step {
 	if s.steps == nil {
 		job := s.turn.Job
 		if job.Phase == Undoing {
-			s.steps = []Step{{Name: "end-children", Do: s.endChildren}}
+			s.steps = []Step{{Name: endsChildren, Do: s.endChildren}}
 			s.steps = append(s.steps, s.program.Undo()...)
 		} else {
 			s.steps = s.program.Steps()
@@ -187,6 +187,9 @@ func (s *stint) step(ctx context.Context) (move Move, finished bool, err error) 
 	return move, false, nil
 }
 
+// endsChildren is the step with which every undo begins: from then on a fan-out is the undo's own.
+const endsChildren = "end-children"
+
 // endOfSteps is the step of a job whose last step is done and saved but whose end is not.
 const endOfSteps = "end"
 
@@ -194,10 +197,7 @@ const endOfSteps = "end"
 func (s *stint) advance(ctx context.Context, step Step, at int) error {
 	job := s.turn.Job
 	s.turn.children = nil
-	if job.Fan != nil && job.Fan.Step == step.Name && job.Phase == Forward {
-		job.Fan = nil
-	}
-	if step.Name == "end-children" && job.Phase == Undoing {
+	if job.Fan != nil && job.Fan.Step == step.Name || step.Name == endsChildren && job.Phase == Undoing {
 		job.Fan = nil
 	}
 	next := endOfSteps

@@ -1,6 +1,7 @@
 package rig_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -230,4 +231,41 @@ func warned(ended map[string]*jobs.Job, what string) error {
 		}
 	}
 	return fmt.Errorf("no job warns of %q", what)
+}
+
+// Replacements that EC2 has begun cannot be stopped: a cancel sees them through, and every server serves at its end.
+func TestARolloutInPlaceThatIsCancelledAtAnyInstantEndsAndLeavesServersThatServe(t *testing.T) {
+	t.Parallel()
+	for _, after := range []time.Duration{5 * time.Second, 45 * time.Second, 75 * time.Second, 100 * time.Second, 2 * time.Minute} {
+		inBubble(t, restampConfig(), func(ctx context.Context, r *rig.Rig) error {
+			if err := preparedRoots(r, rootFleet+"  healthy: {run: test -e /opt/web, within: 5m}\n", ""); err != nil {
+				return err
+			}
+			if _, err := r.Start(nil); err != nil {
+				return err
+			}
+			ids, err := r.Submit(ctx, "kind: Rollout\nname: web-prod\nspec: {fleet: web-prod, image: web, strategy: inPlace, maxUnavailable: 2, waves: [100%]}\n", ".", "k", nil)
+			if err != nil {
+				return err
+			}
+			time.Sleep(after)
+			if err := r.Cancel(ctx, ids[0], 1); err != nil {
+				return err
+			}
+			ended, err := r.Wait(ctx, time.Hour, ids...)
+			if err != nil {
+				return fmt.Errorf("cancelled after %s: %w", after, err)
+			}
+			if job := ended[ids[0]]; job.State != jobs.Cancelled {
+				return fmt.Errorf("cancelled after %s it is %s: %s", after, job.State, job.Failure)
+			}
+			for _, server := range rootServers(r) {
+				content := map[string]string{"web@1": "one", "web@2": "two"}[server.Image]
+				if err := runs(r, server, server.Image, content, server.Image == "web@1"); err != nil {
+					return fmt.Errorf("cancelled after %s: %w", after, err)
+				}
+			}
+			return tidyRoots(r)
+		})
+	}
 }

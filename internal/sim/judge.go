@@ -190,6 +190,7 @@ func (e *end) judge(foreign map[string]string) {
 	for _, name := range []string{"front", "back", wheelName, yard} {
 		e.judgeCount(name)
 	}
+	e.explainKept(explained)
 	for _, i := range e.rig.EC2().Inspect().Instances { // a server's volumes are its own
 		if explained[i.ID] != "" {
 			for _, v := range i.Volumes {

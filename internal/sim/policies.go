@@ -26,6 +26,16 @@ func (p *plan) drawHealing(d dice) {
 	if !r.chance(0.35) || p.wheel != nil || p.quarry != nil { // a rollout's servers are counted against its floor: nobody else may kill any
 		return
 	}
+	p.healing(r)
+	if len(p.kills) > 0 {
+		for _, w := range p.wishes {
+			w.mayFail = true
+		}
+	}
+}
+
+// healing draws when the policy is applied, servers die and tick messages are sent.
+func (p *plan) healing(r *draw) {
 	p.heals = r.between(0, 5*time.Minute) + time.Second
 	for range r.IntN(4) {
 		p.kills = append(p.kills, r.between(3*time.Minute, 25*time.Minute))
@@ -35,11 +45,6 @@ func (p *plan) drawHealing(d dice) {
 	}
 	slices.Sort(p.kills)
 	slices.Sort(p.ticks)
-	if len(p.kills) > 0 {
-		for _, w := range p.wishes {
-			w.mayFail = true
-		}
-	}
 }
 
 // healing keeps the policy, kills servers and sends tick messages, twice each.
@@ -87,6 +92,9 @@ func (s *schedule) kill(d *draw) error {
 	slices.Sort(ids)
 	id := ids[d.IntN(len(ids))]
 	s.tell("EC2 ends %s", id)
+	s.mu.Lock()
+	s.killed[id] = true
+	s.mu.Unlock()
 	_, err := s.rig.Endpoint.Control("kill-instance", json.RawMessage(fmt.Sprintf(`{"instance":%q}`, id)))
 	return err
 }

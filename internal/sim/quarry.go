@@ -92,10 +92,10 @@ func (q *quarry) drawSpec(r *draw) string {
 }
 
 // bases are the AMIs that stone was baked from, and is to be.
-func (d dice) bases() (before, newest string) {
+func (d dice) bases() (before, newest seed.Image) {
 	for _, image := range seed.Images(rig.Region, int64(d.seed)) { // older before newer
 		if image.Line == "al2023-arm64" {
-			before, newest = newest, image.ID
+			before, newest = newest, image
 		}
 	}
 	return before, newest
@@ -106,7 +106,8 @@ func bakeText(name, from, step string) string {
 }
 
 func (q *quarry) settle(ctx context.Context, s *schedule) error {
-	before, _ := s.bases()
+	base, _ := s.bases()
+	before := base.ID
 	list := []struct {
 		v    ledger.Version
 		text string

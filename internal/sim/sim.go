@@ -98,13 +98,16 @@ type schedule struct {
 	taken   int
 	slots   map[string]*slots
 	rolls   bool // the wheel's rollout owns its fleet
+	base    base // as it stood then
 	deaths  int
 	freezes int
+	killed  map[string]bool // servers that EC2 ended by itself
 	foreign map[string]bool
 	known   map[string]bool // violations told already
 }
 
 func (s *schedule) play(ctx context.Context, o Options) error {
+	s.killed = map[string]bool{}
 	s.met, s.claimer, s.known, s.turns = map[string]int{}, map[string]string{}, map[string]bool{}, map[string]int{}
 	foreign, err := s.settle(ctx)
 	if err != nil {

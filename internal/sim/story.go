@@ -23,16 +23,24 @@ import (
 )
 
 // Stories are what may go on beside the other jobs of a schedule: each has one of them, or none.
-var Stories = []string{"replace", "patchday"}
+var Stories = []string{replacing, inPlace, stateful, meeting, patchday}
+
+const patchday = "patchday"
 
 // drawnStory is the schedule's, and empty in about half of all schedules.
 func drawnStory(d dice) string {
 	r := d.at("story")
 	switch n := r.Float64(); {
+	case n < 0.16:
+		return replacing
+	case n < 0.24:
+		return inPlace
 	case n < 0.3:
-		return "replace"
+		return stateful
+	case n < 0.4:
+		return meeting
 	case n < 0.5:
-		return "patchday"
+		return patchday
 	}
 	return ""
 }
@@ -40,9 +48,9 @@ func drawnStory(d dice) string {
 func (p *plan) drawStory(d dice, name string) {
 	switch name {
 	case "":
-	case "replace":
-		p.drawWheel(d)
-	case "patchday":
+	case replacing, inPlace, stateful, meeting:
+		p.drawWheel(d, name)
+	case patchday:
 		p.drawQuarry(d)
 	default:
 		panic("there is no story " + name)

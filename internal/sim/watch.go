@@ -86,6 +86,7 @@ func (s *schedule) takes(fleet ledger.Fleet) {
 	job := fleet.Owner
 	if fleet.Name == wheelName {
 		s.rolls = strings.HasPrefix(job, "rollout-")
+		s.base = s.baseOf("fleet#" + wheelName)
 	}
 	if job == "" {
 		return

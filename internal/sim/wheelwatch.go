@@ -2,6 +2,7 @@ package sim
 
 import (
 	"encoding/json"
+	"maps"
 	"strings"
 
 	"github.com/stampmill/stampmill/internal/jobs"
@@ -67,10 +68,35 @@ func (s *schedule) rollsNow() bool {
 	return s.rolls
 }
 
+// base is how many servers served, and ran the second version, when the rollout came to own the fleet.
+type base struct{ serving, rolled int }
+
+// baseOf counts; the caller holds the lock.
+func (s *schedule) baseOf(key string) (b base) {
+	fleet := s.slots[key]
+	if fleet == nil {
+		return b
+	}
+	for _, holder := range fleet.holders {
+		if serves(holder) && !s.killed[holder.InstanceID] {
+			b.serving++
+		}
+		if holder.Image == wheelName+"@2" {
+			b.rolled++
+		}
+	}
+	return b
+}
+
+// serves: nobody took it out, as far as the ledger knows.
+func serves(holder ledger.Server) bool {
+	return holder.State == ledger.Healthy || holder.State == ledger.Launched && holder.InstanceID != ""
+}
+
 // watchWheel counts.
 func (s *schedule) watchWheel(w *wheel, fleet *slots) {
 	s.mu.Lock()
-	successors, rolled := 0, 0
+	successors, rolled, base := 0, 0, s.base
 	var serving []string
 	for _, second := range fleet.seconds {
 		if second.InstanceID != "" && second.State != ledger.Leaving {
@@ -78,21 +104,22 @@ func (s *schedule) watchWheel(w *wheel, fleet *slots) {
 		}
 	}
 	for _, holder := range fleet.holders {
-		if holder.State == ledger.Healthy {
+		if serves(holder) {
 			serving = append(serving, holder.InstanceID)
 		}
 		if holder.Image == wheelName+"@2" {
 			rolled++
 		}
 	}
+	killed := maps.Clone(s.killed)
 	s.mu.Unlock()
 	n := 0
 	for _, id := range serving {
-		if s.lives(id) {
+		if killed[id] || s.lives(id) {
 			n++
 		}
 	}
-	share := float64(n-(w.count-w.spare)) / float64(w.count)
+	share := float64(n-(base.serving-w.spare)) / float64(max(base.serving, 1))
 	s.mu.Lock()
 	if s.result.Rollouts == 0 || share < s.result.Floor {
 		s.result.Floor = share
@@ -103,8 +130,8 @@ func (s *schedule) watchWheel(w *wheel, fleet *slots) {
 	case successors > max(w.surge, w.spare):
 		s.violate("%d successors at a time, %d servers more and %d fewer may be", successors, w.surge, w.spare)
 	case share < 0:
-		s.violate("%d servers of %d serve while %d may be missing", n, w.count, w.spare)
-	case w.roll.mustFail && rolled > w.first:
+		s.violate("%d servers of %d serve while %d may be missing", n, base.serving, w.spare)
+	case w.roll.mustFail && rolled > base.rolled+w.first:
 		s.violate("%d servers were rolled, though the gate after the first %d fails", rolled, w.first)
 	}
 }
@@ -156,8 +183,13 @@ func (e *end) judgeWheel() {
 	case result.RolledBack != "" && job.State == jobs.Failed:
 		want = wheelName + "@1"
 	}
-	if fleet := e.fleets[wheelName]; want != "" && fleet.Image != want {
+	if fleet, known := e.fleets[wheelName]; known && want != "" && fleet.Image != want && !w.joined {
 		e.violate("%s %s, and the fleet's image is %s, want %s", job.ID, job.State, fleet.Image, want)
+	}
+	e.judgeRoots(w)
+	e.judgeEstate(w)
+	if w.joined {
+		return
 	}
 	for _, server := range e.servers[wheelName] {
 		if want != "" && server.Image != want && !result.Failed.Has(server.Ordinal) {

@@ -49,6 +49,7 @@ type Volume struct {
 	ID, Account, Region, State, InstanceID string
 	Tags                                   map[string]string
 	Device                                 string
+	SnapshotID                             string // that it was made of
 }
 
 // Interface is a network interface that was made by itself, as it truly is.
@@ -106,7 +107,7 @@ func (s *Service) Inspect() Inspection {
 		}
 	}
 	for _, v := range inOrder(s.tables.volumes.All()) {
-		all.Volumes = append(all.Volumes, Volume{v.ID, v.Account, v.Region, v.State, v.InstanceID, tagMap(v.Tags), v.Device})
+		all.Volumes = append(all.Volumes, Volume{v.ID, v.Account, v.Region, v.State, v.InstanceID, tagMap(v.Tags), v.Device, v.SnapshotID})
 	}
 	for _, n := range inOrder(s.tables.interfaces.All()) {
 		all.Interfaces = append(all.Interfaces, Interface{n.ID, n.Account, n.Region, n.state(), n.InstanceID, tagMap(n.Tags)})
