@@ -7,7 +7,7 @@ func all() []mutant {
 	return slices.Concat(protocolMutants(), deliveryMutants(), workerMutants(), familyMutants(), storeMutants(), ledgerMutants(), catalogMutants(), distributeMutants(), passOnMutants(),
 		identityMutants(), bakeMutants(), imageMutants(), launchMutants(), countMutants(), inPlaceMutants(), terminateMutants(), errorMutants(), adapterMutants(),
 		importMutants(), upkeepMutants(), guestMutants(), budgetMutants(), eventMutants(), capacityMutants(), lookMutants(),
-		learningMutants(), policyMutants(), rolloutMutants(), refreshMutants(), restampMutants(), orderMutants())
+		learningMutants(), policyMutants(), rolloutMutants(), refreshMutants(), restampMutants(), orderMutants(), swapMutants())
 }
 
 // in is tests of one package.
