@@ -74,7 +74,7 @@ var (
 	FatalCodes = []string{
 		"UnauthorizedOperation", "AuthFailure", "Blocked", "OptInRequired", "InvalidAMIID.Malformed", "InvalidUserData.Malformed",
 
-		"AccessDenied", "AccessDeniedException", "UnrecognizedClientException", "InvalidClientTokenId", "InvalidAccessKeyId",
+		"AccessDenied", "AccessDeniedException", "AuthorizationError", "UnrecognizedClientException", "InvalidClientTokenId", "InvalidAccessKeyId",
 		"SignatureDoesNotMatch", "MissingParameter", "UnknownParameter", "ValidationError", "ValidationException",
 		"InvalidInstanceID.Malformed", "InvalidID", "InvalidSubnetID.NotFound", "InvalidVpcID.NotFound", "InvalidKeyPair.NotFound",
 		"InvalidBlockDeviceMapping", "InvalidInput", "UnsupportedOperation", "ResourceNotFoundException", "NoSuchBucket",

@@ -41,7 +41,7 @@ var missingAction = regexp.MustCompile(`not authorized to perform:? ([a-z0-9-]+:
 // hint is what to do about the code; action is the call's IAM action, for messages that do not name it.
 func hint(code, message, action string) string {
 	switch code {
-	case "UnauthorizedOperation", "AccessDenied", "AccessDeniedException":
+	case "UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "AuthorizationError": // the last is what SNS says
 		if m := missingAction.FindStringSubmatch(message); m != nil {
 			return "the IAM policy of the worker's role must allow " + m[1]
 		}
