@@ -47,8 +47,8 @@ func (d patchDay) chain(ctx context.Context, r *rig.Rig) (float64, error) {
 	return longest + checkSeconds + drainSeconds, nil
 }
 
-// makeTargetGroup makes a target group of the account's first VPC.
-func makeTargetGroup(ctx context.Context, r *rig.Rig, name string) error {
+// makeTargetGroups makes target groups of the account's first VPC.
+func makeTargetGroups(ctx context.Context, r *rig.Rig, names []string) error {
 	own := r.User.Clients.For(jobs.Target{})
 	subnets, err := own.EC2.DescribeSubnets(ctx, &sdkec2.DescribeSubnetsInput{})
 	if err != nil {
@@ -57,13 +57,17 @@ func makeTargetGroup(ctx context.Context, r *rig.Rig, name string) error {
 	if len(subnets.Subnets) == 0 {
 		return errors.New("the endpoint has no subnets")
 	}
-	made, err := own.ELBv2.CreateTargetGroup(ctx, &elasticloadbalancingv2.CreateTargetGroupInput{Name: aws.String(name), Port: aws.Int32(80),
-		Protocol: elb.ProtocolEnumHttp, VpcId: subnets.Subnets[0].VpcId, TargetType: elb.TargetTypeEnumInstance, HealthCheckIntervalSeconds: aws.Int32(checkSeconds)})
-	if err != nil {
-		return err
+	for _, name := range names {
+		made, err := own.ELBv2.CreateTargetGroup(ctx, &elasticloadbalancingv2.CreateTargetGroupInput{Name: aws.String(name), Port: aws.Int32(80),
+			Protocol: elb.ProtocolEnumHttp, VpcId: subnets.Subnets[0].VpcId, TargetType: elb.TargetTypeEnumInstance, HealthCheckIntervalSeconds: aws.Int32(checkSeconds)})
+		if err != nil {
+			return err
+		}
+		if _, err := own.ELBv2.ModifyTargetGroupAttributes(ctx, &elasticloadbalancingv2.ModifyTargetGroupAttributesInput{
+			TargetGroupArn: made.TargetGroups[0].TargetGroupArn, Attributes: []elb.TargetGroupAttribute{{
+				Key: aws.String("deregistration_delay.timeout_seconds"), Value: aws.String(strconv.Itoa(drainSeconds))}}}); err != nil {
+			return err
+		}
 	}
-	_, err = own.ELBv2.ModifyTargetGroupAttributes(ctx, &elasticloadbalancingv2.ModifyTargetGroupAttributesInput{
-		TargetGroupArn: made.TargetGroups[0].TargetGroupArn, Attributes: []elb.TargetGroupAttribute{{
-			Key: aws.String("deregistration_delay.timeout_seconds"), Value: aws.String(strconv.Itoa(drainSeconds))}}})
-	return err
+	return nil
 }

@@ -182,12 +182,15 @@ func (d patchDay) prepare(ctx context.Context, r *rig.Rig) error {
 			return err
 		}
 	}
+	fleets := make([]string, d.fleets)
+	for n := range fleets {
+		fleets[n] = fmt.Sprintf("fleet-%03d", n)
+	}
+	if err := makeTargetGroups(ctx, r, fleets); err != nil {
+		return err
+	}
 	var messages []*jobs.Message
-	for n := range d.fleets {
-		fleet := fmt.Sprintf("fleet-%03d", n)
-		if err := makeTargetGroup(ctx, r, fleet); err != nil {
-			return err
-		}
+	for n, fleet := range fleets {
 		spec, err := json.Marshal(map[string]any{"image": d.imageOf(n), "count": d.each, "pools": []any{map[string]any{"types": []string{"m7g.large"}}},
 			"attach": map[string]any{"targetGroups": []string{fleet}}, "healthy": map[string]any{"targetGroup": true}})
 		if err != nil {
