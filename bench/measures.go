@@ -24,6 +24,7 @@ var measures = []measure{
 	patchdayBound,
 	patchdayCalls,
 	patchdayInPlace,
+	rolloutFloor,
 	rollbackTime,
 	jobWriteUnits,
 	jobSQSRequests,

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -24,27 +26,62 @@ const (
 	drainSeconds = 30
 )
 
-// chain is the line of images whose captures took longest together, with a boot for each and one for a server of its fleet,
-// one health check and one draining.
-func (d patchDay) chain(ctx context.Context, r *rig.Rig) (float64, error) {
+// waveSeconds is what a wave takes at least: a boot, one health check and one draining.
+const waveSeconds = bootSeconds + checkSeconds + drainSeconds
+
+// chain is the line of images that took longest, and one wave for those that have a fleet.
+func (d patchDay) chain(lines map[string]float64) float64 {
+	longest := 0.0
+	for _, line := range lines {
+		longest = max(longest, line)
+	}
+	for _, demand := range d.demands(lines) {
+		longest = max(longest, demand.at+waveSeconds)
+	}
+	return longest
+}
+
+// lines are when each image can be there at the earliest: after the captures of its line, which took what they took, and a boot
+// of a builder for each.
+func (d patchDay) lines(ctx context.Context, r *rig.Rig) (map[string]float64, error) {
 	images, err := r.User.Ledger.ListImages(ctx)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	versions, err := r.User.Ledger.CurrentVersions(ctx, images)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	longest := 0.0
-	for _, v := range versions {
-		line, boots := 0.0, 1
+	lines := map[string]float64{}
+	for name, v := range versions {
 		for at, known := v, true; known; at, known = versions[ledger.ImageOf(at.Parent)] {
-			line += at.Took["capture "+rig.Region]
-			boots++
+			lines[name] += at.Took["capture "+rig.Region] + bootSeconds
 		}
-		longest = max(longest, line+float64(boots*bootSeconds))
 	}
-	return longest + checkSeconds + drainSeconds, nil
+	return lines, nil
+}
+
+// demand is tokens that a bucket is asked for at an instant at the earliest.
+type demand struct{ at, tokens float64 }
+
+// demands are those of the fleets' servers: they come when their image is there.
+func (d patchDay) demands(lines map[string]float64) (all []demand) {
+	for n := range d.fleets {
+		all = append(all, demand{lines[d.imageOf(n)], float64(d.each)})
+	}
+	return all
+}
+
+// least is when a bucket that is full at first can have granted them all: whatever comes from an instant on finds no more than
+// a full bucket then.
+func least(all []demand, size, refill float64) float64 {
+	slices.SortFunc(all, func(a, b demand) int { return cmp.Compare(b.at, a.at) })
+	sum, last := 0.0, 0.0
+	for _, d := range all {
+		sum += d.tokens
+		last = max(last, d.at+max(sum-size, 0)/refill)
+	}
+	return last
 }
 
 // makeTargetGroups makes target groups of the account's first VPC.

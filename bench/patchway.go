@@ -24,7 +24,7 @@ var patchdayInPlace = measure{
 			return err
 		}
 		bucket := max(float64(whole.servers()-50)/5, bound(whole.images()), 0)
-		fmt.Fprintf(os.Stderr, "# the bound's parts: %.0f s for the bucket, %.0f s for the chain\n", bucket, took.chain)
+		took.tell(bucket, least(took.demands, 50, 5)+waveSeconds)
 		return k.report("inPlace", took.seconds, "s", bucket+took.chain)
 	},
 }
