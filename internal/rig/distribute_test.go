@@ -251,3 +251,44 @@ func TestADistributeThatCannotBeIsRefusedAndChangesNothing(t *testing.T) {
 		b.ends(b.submit("n", "kind: Distribute\nname: nobody\nspec: {share: {}}\n"), jobs.Failed)
 	})
 }
+
+// distributePlan is what a plan of the spec for web tells, in lines.
+func (b *bubble) distributePlan(spec string) (distribute.Planned, []jobs.Finding, string) {
+	b.t.Helper()
+	program, err := b.User.Kinds[distribute.KindName].Program(&jobs.Job{Kind: distribute.KindName, Name: "web", Run: 1, State: jobs.Open, Spec: json.RawMessage(spec)})
+	b.must(err)
+	plan, err := program.(jobs.Planner).Plan(background, jobs.Foreseen{})
+	b.must(err)
+	text := ""
+	for _, line := range plan.Lines {
+		text += line.About + ": " + line.Text + "\n"
+	}
+	details, _ := plan.Details.(distribute.Planned)
+	return details, plan.Findings, text
+}
+
+func TestAPlanOfADistributeTellsWhatIsCopiedOpenedRevokedAndRemoved(t *testing.T) {
+	t.Parallel()
+	installed(t, rig.Config{}, func(b *bubble) {
+		b.worker(nil)
+		b.ends(b.submit("b", publishedBake()), jobs.Succeeded)
+		d, findings, text := b.distributePlan(`{"regions": {"` + third + `": {"kmsKey": "alias/k"}}, "share": {"accounts": ["333333333333"]}}`)
+		if !slices.Equal(d.Copies, []string{third}) || d.Removes[there] != b.ami(there).ID || len(d.Closes) != 2 || len(d.Opens) != 2 || len(findings) > 0 {
+			b.t.Errorf("planned %+v, findings %v", d, findings)
+		}
+		for _, want := range []string{"copied to: " + third + " under alias/k", "333333333333 in " + rig.Region, "revoked: 222222222222 in " + rig.Region,
+			"removed: " + b.ami(there).ID + " in " + there, "/images/web"} {
+			if !strings.Contains(text, want) {
+				b.t.Errorf("the plan does not say %q:\n%s", want, text)
+			}
+		}
+		b.ends(b.submit("l", launchIn(there)), jobs.Succeeded)
+		if _, findings, _ = b.distributePlan(`{"regions": {}}`); len(findings) != 1 || !strings.Contains(findings[0].Message, "the fleet shop") {
+			b.t.Errorf("findings %v", findings)
+		}
+		if _, findings, _ = b.distributePlan(`{"version": 9, "regions": {}}`); len(findings) != 1 || !strings.Contains(findings[0].Message, "no such version") {
+			b.t.Errorf("findings %v", findings)
+		}
+		b.must(where(b.Rig, 1, []string{"222222222222"}, rig.Region, there))
+	})
+}
