@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -102,16 +103,31 @@ func everyDeath(t *testing.T, story rig.Story) {
 // STAMPMILL_DEATHS is all (make deaths), else at a sample.
 func everyCall(t *testing.T, story rig.Story, sample int, mishaps ...mishap) {
 	t.Helper()
-	calls, begun := inPeace(t, story)
 	if testing.Short() {
 		sample = 1
 	}
-	stride := max(1, (len(calls)-begun+sample-1)/sample)
-	if os.Getenv("STAMPMILL_DEATHS") == "all" {
-		stride = 1
+	someCalls(t, story, func(calls int) int { return strideOf(calls, sample) }, mishaps...)
+}
+
+// aFewCalls is everyCall for what would take hours at all calls: a dozen of them with make deaths, else one.
+func aFewCalls(t *testing.T, story rig.Story, mishaps ...mishap) {
+	t.Helper()
+	sample := 1
+	if os.Getenv("STAMPMILL_DEATHS") != "" {
+		sample = 12
 	}
-	tried := 0
-	for at := begun + 1; at <= len(calls); at += stride {
+	someCalls(t, story, func(calls int) int { return max(1, (calls+sample-1)/sample) }, mishaps...)
+}
+
+func someCalls(t *testing.T, story rig.Story, stride func(calls int) int, mishaps ...mishap) {
+	t.Helper()
+	calls, begun := inPeace(t, story)
+	by, tried := stride(len(calls)-begun), 0
+	at := begun + 1
+	if by == len(calls)-begun { // the first call is the least of a story
+		at += by / 2
+	}
+	for ; at <= len(calls); at += by {
 		for _, m := range mishaps {
 			tried++
 			try(t, story, m, at, calls[at-1])
@@ -120,7 +136,20 @@ func everyCall(t *testing.T, story rig.Story, sample int, mishaps ...mishap) {
 	t.Logf("%d calls, %d mishaps", len(calls)-begun, tried)
 }
 
-// everyCallTo is everyCall for the calls of the given names, all of them.
+// strideOf is by how many calls the tries are apart, for a sample of so many of them. STAMPMILL_DEATHS, a number, asks for another
+// sample.
+func strideOf(calls, sample int) int {
+	asked := os.Getenv("STAMPMILL_DEATHS")
+	if asked == "all" {
+		return 1
+	}
+	if n, err := strconv.Atoi(asked); err == nil {
+		sample = n
+	}
+	return max(1, (calls+sample-1)/max(sample, 1))
+}
+
+// everyCallTo is everyCall for the calls of the given names.
 func everyCallTo(t *testing.T, story rig.Story, m mishap, sample int, names ...string) {
 	t.Helper()
 	calls, begun := inPeace(t, story)
@@ -134,8 +163,7 @@ func everyCallTo(t *testing.T, story rig.Story, m mishap, sample int, names ...s
 		if len(at) == 0 {
 			t.Errorf("the story makes no call %s", name)
 		}
-		stride := max(1, (len(at)+sample-1)/sample)
-		for i := 0; i < len(at); i += stride {
+		for i := 0; i < len(at); i += strideOf(len(at), sample) {
 			try(t, story, m, at[i], name)
 		}
 	}

@@ -146,12 +146,21 @@ func (r *inPlace) takeOut(ctx context.Context, turn *jobs.Turn) (jobs.Move, erro
 }
 
 // tryRoots asks the servers with a new root what their fleet's spec asks for, and EC2's status checks in any case: a server
-// whose root was replaced never stopped running.
+// whose root was replaced never stopped running. A rollout that is undone has no children any more: what nobody has tried gets its
+// former root back.
 func (r *inPlace) tryRoots(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
 	c := r.root.Chunk
 	switch {
 	case c.Done.Empty():
 		r.enterRoot(turn, rootAdmit)
+		return jobs.Done(), nil
+	case turn.Job.Phase == jobs.Undoing && c.Back:
+		c.Passed = c.Done
+		r.enterRoot(turn, rootAdmit)
+		return jobs.Done(), nil
+	case turn.Job.Phase == jobs.Undoing:
+		c.Returns = c.Done
+		r.enterRoot(turn, rootReturn)
 		return jobs.Done(), nil
 	case turn.OpenChildren() > 0:
 		return jobs.Wait(childrenPoll, "%d servers with new root volumes to be healthy", c.Done.Len()), nil
