@@ -24,7 +24,7 @@ func openLocalStack() (func(), error) {
 	container, err := testcontainers.GenericContainer(ctx, testcontainers.GenericContainerRequest{Started: true,
 		ContainerRequest: testcontainers.ContainerRequest{Image: localStackImage, ExposedPorts: []string{"4566/tcp"},
 			Env: map[string]string{"SQS_ENDPOINT_STRATEGY": "path", "DISABLE_EVENTS": "1", "DYNAMODB_IN_MEMORY": "1",
-				"EAGER_SERVICE_LOADING": "1", "SERVICES": "sqs,dynamodb,s3,ec2,ssm,sts,iam,cloudformation"},
+				"EAGER_SERVICE_LOADING": "1", "SERVICES": "sqs,dynamodb,s3,ec2,ssm,sts,iam,cloudwatch,events,sns,cloudformation"},
 			WaitingFor: wait.ForHTTP("/_localstack/health").WithPort("4566/tcp").WithStartupTimeout(3 * time.Minute)}})
 	if err != nil {
 		return nil, fmt.Errorf("start LocalStack: %w", err)
