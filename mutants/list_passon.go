@@ -12,8 +12,8 @@ func passOnMutants() []mutant {
 		{
 			name:   "child-not-there-yet-not-told",
 			breaks: "4: a rollout whose submission is under way when its restamp is paused rolls on",
-			edits:  []edit{{"internal/jobs/passon.go", `			missing++`, ``}},
-			tests:  in("internal/rig", "TestAPauseReachesRolloutsThatAreNotThereYet"),
+			edits:  []edit{{"internal/jobs/passon.go", `			missing++`, `			_ = missing`}},
+			tests:  in("internal/jobs", "TestAnOrderReachesAChildWhoseSubmissionIsUnderWay"),
 		},
 	}
 }
