@@ -269,3 +269,35 @@ func TestARolloutInPlaceThatIsCancelledAtAnyInstantEndsAndLeavesServersThatServe
 		})
 	}
 }
+
+// A replacement back that fails leaves the root that it was to delete.
+func TestARootThatIsLeftOnTheWayBackGoesWithTheRollout(t *testing.T) {
+	t.Parallel()
+	inBubble(t, restampConfig(), func(ctx context.Context, r *rig.Rig) error {
+		if err := preparedRoots(r, rootFleet, ""); err != nil {
+			return err
+		}
+		if _, err := r.Start(nil); err != nil {
+			return err
+		}
+		ids, err := r.Submit(ctx, "kind: Rollout\nname: web-prod\nspec: {fleet: web-prod, image: web, strategy: inPlace, maxUnavailable: 2, waves: [100%], gate: [{approve: true}]}\n", ".", "k", nil)
+		if err != nil {
+			return err
+		}
+		time.Sleep(30 * time.Minute)
+		if _, err := r.EC2().Controls()["root-volume-failures"](json.RawMessage(`{"count":2,"state":"failed-detached"}`)); err != nil {
+			return err
+		}
+		if err := order(ctx, r, ids[0], jobs.Revert); err != nil {
+			return err
+		}
+		ended, err := r.Wait(ctx, 3*time.Hour, ids...)
+		if err != nil {
+			return err
+		}
+		if err := allRun("web@1", "one", true, jobs.Failed)(r, ended[ids[0]]); err != nil {
+			return err
+		}
+		return tidyRoots(r)
+	})
+}

@@ -48,7 +48,7 @@ func (s *schedule) finish(ctx context.Context, foreign map[string]string) error 
 		s.tell("%s %s%s", w.id, ended[w.id].State, because(ended[w.id]))
 	}
 	end.judge(foreign)
-	return nil
+	return end.judgeBacks(ctx)
 }
 
 func because(job *jobs.Job) string {
@@ -225,6 +225,9 @@ func excused(job *jobs.Job) bool {
 func (e *end) judgeImage(name string, explained map[string]string) {
 	newest := 0
 	for _, v := range e.versions[name] {
+		if v.State == ledger.Recalled {
+			e.explainRecalled(v, explained)
+		}
 		if v.State != ledger.Available || v.Job == stamper {
 			continue
 		}
@@ -239,9 +242,7 @@ func (e *end) judgeImage(name string, explained map[string]string) {
 			explained[made.AMI] = "named"
 		}
 	}
-	if newest != e.current[name] && (newest > 0 || e.version(name, e.current[name]).Job != stamper) {
-		e.violate("current of %s is %d; the newest version that is available is %d", name, e.current[name], newest)
-	}
+	e.judgeCurrent(name, newest)
 	for _, image := range e.rig.EC2().Inspect().Images {
 		if explained[image.ID] != "" {
 			for _, snapshot := range image.Snapshots {
@@ -251,7 +252,7 @@ func (e *end) judgeImage(name string, explained map[string]string) {
 	}
 	done := map[string]int{}
 	for _, v := range e.versions[name] {
-		if v.State == ledger.Available || v.State == ledger.Retired || v.State == ledger.Retiring {
+		if v.State == ledger.Available || v.State == ledger.Retired || v.State == ledger.Retiring || v.State == ledger.Recalled {
 			done[v.Job]++
 		}
 	}

@@ -101,6 +101,7 @@ type schedule struct {
 	base    base // as it stood then
 	deaths  int
 	freezes int
+	backs   []back
 	killed  map[string]bool // servers that EC2 ended by itself
 	foreign map[string]bool
 	known   map[string]bool // violations told already

@@ -23,9 +23,12 @@ import (
 )
 
 // Stories are what may go on beside the other jobs of a schedule: each has one of them, or none.
-var Stories = []string{replacing, inPlace, stateful, meeting, patchday}
+var Stories = []string{replacing, inPlace, stateful, meeting, patchday, catalog}
 
-const patchday = "patchday"
+const (
+	patchday = "patchday"
+	catalog  = "catalog"
+)
 
 // drawnStory is the schedule's, and empty in about half of all schedules.
 func drawnStory(d dice) string {
@@ -41,6 +44,8 @@ func drawnStory(d dice) string {
 		return meeting
 	case n < 0.5:
 		return patchday
+	case n < 0.55:
+		return catalog
 	}
 	return ""
 }
@@ -52,6 +57,8 @@ func (p *plan) drawStory(d dice, name string) {
 		p.drawWheel(d, name)
 	case patchday:
 		p.drawQuarry(d)
+	case catalog:
+		p.drawCatalog(d)
 	default:
 		panic("there is no story " + name)
 	}

@@ -114,7 +114,7 @@ func (s *schedule) watchLedger(old, new dynamodb.Item) {
 	case strings.HasPrefix(key, "image#") && sort == "#":
 		was, is := document[ledger.Image](old), document[ledger.Image](new)
 		if is.Current < was.Current {
-			s.violate("current of %s went back from %d to %d", is.Name, was.Current, is.Current)
+			s.wentBack(is.Name, was.Current, is.Current)
 		}
 	case strings.HasPrefix(key, "image#") && strings.HasPrefix(sort, "v#"):
 		s.watchVersion(document[ledger.Version](old), document[ledger.Version](new))

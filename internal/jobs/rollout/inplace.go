@@ -107,10 +107,6 @@ func (r *inPlace) begin(ctx context.Context, turn *jobs.Turn, lot lot) (jobs.Mov
 	if err != nil {
 		return jobs.Move{}, err
 	}
-	room, move, err := r.room(ctx, servers)
-	if err != nil || !move.IsDone() {
-		return move, err
-	}
 	var ready []ledger.Server
 	for _, server := range todo {
 		if state := instances[server.InstanceID].State; state != "running" {
@@ -121,6 +117,10 @@ func (r *inPlace) begin(ctx context.Context, turn *jobs.Turn, lot lot) (jobs.Mov
 	}
 	if len(ready) == 0 {
 		return jobs.Done(), nil
+	}
+	room, move, err := r.room(ctx, turn, servers)
+	if err != nil || !move.IsDone() {
+		return move, err
 	}
 	r.root.Chunks++
 	r.root.Chunk = &rootChunk{chunk: chunk{Ordinals: held(ready[:min(room, rootChunkSize, len(ready))]), Stage: rootOut, Since: turn.Now()},

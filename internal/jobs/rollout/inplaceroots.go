@@ -80,6 +80,11 @@ func (r *inPlace) start(ctx context.Context, turn *jobs.Turn) (jobs.Move, error)
 	if err != nil {
 		return jobs.Move{}, err
 	}
+	if c.Back || !c.Returns.Empty() {
+		if err := r.mark(ctx, turn, servers); err != nil {
+			return jobs.Move{}, err
+		}
+	}
 	for _, server := range servers {
 		if c.Tasks[server.Ordinal] != "" || c.Reasons[server.Ordinal] != "" && !c.Returns.Has(server.Ordinal) {
 			continue
@@ -108,6 +113,26 @@ func (r *inPlace) start(ctx context.Context, turn *jobs.Turn) (jobs.Move, error)
 	}
 	r.enterRoot(turn, rootWait)
 	return jobs.Done(), turn.Save(ctx)
+}
+
+// mark tags the roots that are to be given up on the way back: EC2 deletes them with the task, but not with one that fails and
+// leaves its server without a root. Finish does then.
+func (r *inPlace) mark(ctx context.Context, turn *jobs.Turn, servers []ledger.Server) error {
+	instances, err := r.instances(ctx, servers)
+	if err != nil {
+		return err
+	}
+	var volumes []string
+	for _, server := range servers {
+		instance := instances[server.InstanceID]
+		if volume := instance.Volumes[instance.RootDevice]; volume != "" {
+			volumes = append(volumes, volume)
+		}
+	}
+	if len(volumes) == 0 {
+		return nil
+	}
+	return r.roots().Tag(ctx, volumes, r.rootTags(turn, true))
 }
 
 // refused: asking the same again would change nothing.

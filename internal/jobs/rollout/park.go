@@ -10,19 +10,36 @@ import (
 	"github.com/stampmill/stampmill/internal/jobs/ledger"
 )
 
-// room is how many servers may be stopped now: what runs and is not parked, less the floor.
-func (r *replace) room(ctx context.Context, servers []ledger.Server) (int, jobs.Move, error) {
+// room is how many servers may be stopped now: what runs and is not parked, less the floor. Where too many servers are gone for
+// good, the rollout gives its fleet up: nobody else may fill it before.
+func (r *replace) room(ctx context.Context, turn *jobs.Turn, servers []ledger.Server) (int, jobs.Move, error) {
 	instances, err := r.instances(ctx, servers)
 	if err != nil {
 		return 0, jobs.Move{}, err
 	}
-	running := 0
+	running, there := 0, 0
+	var gone []ledger.Server
 	for _, server := range servers {
-		if server.State != ledger.Parked && instances[server.InstanceID].State == "running" {
-			running++
+		instance, seen := instances[server.InstanceID]
+		switch {
+		case server.State == ledger.Parked:
+			there++
+		case ended(instance, seen, turn.Now().Sub(server.Launched)):
+			gone = append(gone, server)
+		default:
+			there++
+			if instance.State == "running" {
+				running++
+			}
 		}
 	}
 	floor := r.progress.Count - r.progress.Spare
+	if there <= floor && len(gone) > 0 {
+		r.progress.Back = false // it does not come all the way back
+		return 0, jobs.Fail("ordinals %s have lost their servers, and no fewer than %d of %d may run: it cannot go on; %d servers run %s. "+
+			"Have the fleet filled, by a Launch or a policy that heals, and submit the rollout again", held(gone), floor, r.progress.Count,
+			r.progress.Rolled.Len(), r.progress.Image.Ref), nil
+	}
 	if running <= floor {
 		return 0, jobs.Wait(30*time.Second, "more than %d servers to run: no fewer may, and %d do", floor, running), nil
 	}

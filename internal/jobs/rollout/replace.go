@@ -185,7 +185,7 @@ func (r *replace) begin(ctx context.Context, turn *jobs.Turn, lot lot) (jobs.Mov
 	size, parks := r.progress.Surge, r.progress.Surge == 0 || stateful
 	if parks {
 		var move jobs.Move
-		if size, move, err = r.room(ctx, servers); err != nil || !move.IsDone() {
+		if size, move, err = r.room(ctx, turn, servers); err != nil || !move.IsDone() {
 			return move, err
 		}
 	}

@@ -227,6 +227,32 @@ func TestAPersonsOrdersAreObeyed(t *testing.T) {
 	})
 }
 
+// Nobody else may fill a fleet that a rollout owns: it must not wait for servers that are gone.
+func TestARolloutThatLacksServersThatAreGoneGivesItsFleetUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newFleet(t, 6, "")
+		id := w.roll(`"gate": [{"approve": true}], "surge": 0, "maxUnavailable": 1, "waves": [2, 6]`)
+		w.Run()
+		if w.WantState(id, jobs.Open); w.rolled() != 2 {
+			t.Fatalf("%d rolled in the first wave", w.rolled())
+		}
+		w.Kill(w.Holders("web")[5].InstanceID)
+		w.Ask(id, jobs.Approve, "1")
+		w.Run()
+		job := w.WantState(id, jobs.Failed)
+		if w.rolled() != 2 || !strings.Contains(job.Failure, "ordinals 5") {
+			t.Errorf("%d rolled; it failed with %q", w.rolled(), job.Failure)
+		}
+		if fleet, _ := w.Fleet("web"); fleet.Owner != "" {
+			t.Errorf("the fleet is owned by %s still: no heal can fill it", fleet.Owner)
+		}
+		if result := w.result(id); result.Rolled.Len() != 2 || result.RolledBack != "" {
+			t.Errorf("it tells %+v", result)
+		}
+	})
+}
+
 func TestARollbackIsObeyedWhileSuccessorsAreLaunched(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

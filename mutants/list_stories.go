@@ -1,0 +1,24 @@
+package main
+
+// story are the schedules of one of the simulation's stories.
+func story(name string, seeds string) []selection {
+	return []selection{{pkg: "internal/sim", run: "TestEachStoryKeepsItsPromises/^" + name + "$", env: "STAMPMILL_SEEDS=" + seeds}}
+}
+
+// storyMutants change what only a whole schedule shows.
+func storyMutants() []mutant {
+	return []mutant{
+		{
+			name:   "one-more-server-is-out-than-may-be",
+			breaks: "4: a rollout in place takes one server more out than may be missing",
+			edits:  []edit{{"internal/jobs/rollout/park.go", `	return running - floor, jobs.Done(), nil`, `	return running - floor + 1, jobs.Done(), nil`}},
+			tests:  story("inPlace", "12"),
+		},
+		{
+			name:   "nothing-is-handed-back",
+			breaks: "2: a server whose successor failed serves again without its volume",
+			edits:  []edit{{"internal/jobs/rollout/estates.go", `Hand(ctx, estate.Things, "", server.InstanceID)`, `Hand(ctx, estate.Things[:0], "", server.InstanceID)`}},
+			tests:  story("stateful", "20"),
+		},
+	}
+}
