@@ -158,6 +158,15 @@ func (s *schedule) watchEnding(action string, ids []string, call string) {
 	}
 }
 
+// rolledAny: no gate is asked of a rollout that finds nothing to roll, since others launched or terminated what there was.
+func (e *end) rolledAny(w *wish) bool {
+	if e.plan.wheel == nil || w != e.plan.wheel.roll || e.plan.wheel.sort != meeting {
+		return true
+	}
+	var result rollout.Result
+	return json.Unmarshal(e.ended[w.id].Result, &result) != nil || !result.Rolled.Empty()
+}
+
 // judgeWheel: a rollout that succeeded leaves one image, one that was rolled back the other, and second slots are empty.
 func (e *end) judgeWheel() {
 	for name, seconds := range e.seconds {

@@ -50,12 +50,25 @@ func (r *rollout) resume(turn *jobs.Turn) {
 	if p.Back {
 		return
 	}
+	p.again()
 	p.Why, p.Failed = "", ordinals.Set{}
 	if p.Stage != rolling {
 		r.enter(turn, gating)
 	}
 	if p.Wave < len(p.Waves) && !p.todo().Empty() {
 		r.enter(turn, rolling)
+	}
+}
+
+// again puts servers that failed in waves before into the one that is under way, so that they are tried, and asked about, with it.
+func (p *progress) again() {
+	if p.Wave >= len(p.Waves) {
+		return
+	}
+	for i := range p.Waves[:p.Wave] {
+		failed := common(p.Waves[i].Ordinals, p.Failed)
+		p.Waves[i].Ordinals = p.Waves[i].Ordinals.Minus(failed)
+		p.Waves[p.Wave].Ordinals = p.Waves[p.Wave].Ordinals.Plus(failed)
 	}
 }
 

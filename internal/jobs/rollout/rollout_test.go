@@ -227,6 +227,27 @@ func TestAPersonsOrdersAreObeyed(t *testing.T) {
 	})
 }
 
+func TestAResumeTriesEveryServerAgainThatFailedInWhicheverWave(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newFleet(t, 4, "")
+		w.Sick[1] = true // the second of each two
+		id := w.roll(`"surge": 2, "waves": [2, 4], "failures": 1, "onFailure": "hold"`)
+		w.Run()
+		if w.WantState(id, jobs.Open); w.rolled() != 2 {
+			t.Fatalf("%d rolled, expected one of each wave", w.rolled())
+		}
+		w.Sick[1] = false
+		w.Ask(id, jobs.Resume, "")
+		w.Run()
+		w.WantState(id, jobs.Succeeded)
+		w.wantImages(4)
+		if result := w.result(id); result.Rolled.Len() != 4 || !result.Left.Empty() || !result.Failed.Empty() {
+			t.Errorf("it tells %+v", result)
+		}
+	})
+}
+
 // Nobody else may fill a fleet that a rollout owns: it must not wait for servers that are gone.
 func TestARolloutThatLacksServersThatAreGoneGivesItsFleetUp(t *testing.T) {
 	t.Parallel()
