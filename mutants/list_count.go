@@ -18,8 +18,8 @@ func countMutants() []mutant {
 		{
 			name:   "an-undo-forgets-its-children",
 			breaks: "1: an undo that has servers tried sends its children again and again, and never ends",
-			edits:  []edit{{"internal/jobs/family.go", `	if job.Fan == nil || job.Fan.Step`, `	if job.Fan == nil || job.Phase == Undoing && job.Fan.Number > 1 || job.Fan.Step`}},
-			tests:  in(rigTests, "TestARolloutInPlaceThatIsCancelledAtAnyInstantEndsAndLeavesServersThatServe"),
+			edits:  []edit{{"internal/jobs/family.go", `	if job.Fan == nil || job.Fan.Step`, `	if job.Fan == nil || job.Phase == Undoing || job.Fan.Step`}},
+			tests:  in(jobsTests, "TestAnUndoMayFanOutAndIsGivenItsChildrensEndsOnceWhateverDies"),
 		},
 	}
 }

@@ -1,6 +1,6 @@
 package main
 
-// orderMutants change what becomes of people's orders: those that a queue brings late, and cancels.
+// orderMutants change what becomes of people's orders: those that a queue brings late.
 func orderMutants() []mutant {
 	return []mutant{
 		{
@@ -14,20 +14,6 @@ func orderMutants() []mutant {
 			breaks: "an older order that comes later takes the newer one's place",
 			edits:  []edit{{storeFile, `w.where(term{absent, name, nil}, term{"<", name, value})`, `w.where(term{absent, name, nil}, term{"<>", name, value})`}},
 			tests:  in(storeTests, "TestTheNewestOrderOfAVerbStandsWhicheverComesFirst"),
-		},
-		{
-			name:   "undo-fans-out-for-ever",
-			breaks: "1: an undo's children are made again and again, since nobody gathers them",
-			edits:  []edit{{familyFile, `if job.Phase == Undoing { // nobody`, `if false { // nobody`}},
-			tests:  in(jobsTests, "TestAnUndoHasNoChildrenAndEnds"),
-		},
-		{
-			name:   "cancelled-root-left-untried",
-			breaks: "a cancelled rollout in place leaves servers out of service whose new roots nobody tried",
-			edits: []edit{{rolloutFolder + "inplace.go", `	case turn.Job.Phase == jobs.Undoing:
-`, `	case turn.Job.Phase == jobs.Undoing && c.Since.IsZero():
-`}},
-			tests: in(rigTests, "TestARolloutInPlaceThatIsCancelledEndsWithEveryServerInOnePiece"),
 		},
 	}
 }

@@ -18,10 +18,6 @@ func (s *stint) fanOut(ctx context.Context, step Step, move Move) (Move, error) 
 	if len(move.children) == 0 {
 		return Done(), nil
 	}
-	if job.Phase == Undoing { // nobody would gather them, and the step would have them made again and again
-		s.turn.Warn("%s: a job that is undone has no children any more", step.Name)
-		return Done(), nil
-	}
 	number := job.Fans + 1
 	if err := s.inspectChildren(move.children); err != nil {
 		return Move{}, err
