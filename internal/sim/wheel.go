@@ -80,6 +80,9 @@ func (p *plan) drawWheel(d dice, sort string) {
 	if r.chance(0.2) {
 		w.roll.cancels = []time.Duration{r.between(10*time.Second, 6*time.Minute)}
 	}
+	if sort == stateful && r.chance(0.5) { // while a successor takes over
+		w.orders = []wheelOrder{{r.between(30*time.Second, 3*time.Minute), jobs.Revert}}
+	}
 	p.wheel = w
 	p.wishes = append(p.wishes, w.launch)
 	if sort == meeting {
