@@ -24,7 +24,6 @@ type quarry struct {
 	policy          string // its document; empty: the user submits the restamp
 	orders          []quarryOrder
 	gateFails       bool
-	found           bool // the policy's restamp was found
 }
 
 // quarryOrder is given to the restamp, or to the rollout that it has under way.
@@ -174,13 +173,15 @@ func (q *quarry) begin(ctx context.Context, s *schedule) error {
 		if err != nil || !found {
 			return fmt.Errorf("the policy masonry: %t, %w", found, err)
 		}
+		newest := ""
 		for _, run := range p.Runs {
 			for _, sent := range run.Jobs {
-				q.restamp.id = sent.Job
+				newest = sent.Job
 			}
 		}
-		if q.restamp.id != "" {
-			s.tell("the policy submits %s", q.restamp.id)
+		if newest != "" {
+			s.name(q.restamp, newest)
+			s.tell("the policy submits %s", newest)
 			return nil
 		}
 		if n > 60 {

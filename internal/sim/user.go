@@ -116,11 +116,18 @@ func (s *schedule) submit(ctx context.Context, w *wish) error {
 		return err
 	}
 	s.tell("the user submits %s", ids[0])
-	if w.id == "" {
-		w.id = ids[0]
-	}
+	s.name(w, ids[0])
 	w.tell()
 	return nil
+}
+
+// name says which job a wish is; the first that it was told to be stays it.
+func (s *schedule) name(w *wish, id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if w.id == "" {
+		w.id = id
+	}
 }
 
 // tell lets go who waits for the wish's job.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -126,14 +127,18 @@ func (s *schedule) watchVersion(was, is ledger.Version) {
 	if is.State != ledger.Available || was.State == ledger.Available {
 		return
 	}
-	for _, w := range s.plan.wishes {
-		if w.id == is.Job && w.mustFail {
-			s.violate("%s@%d became available, though its bake must fail", is.Image, is.Number)
-		}
+	if s.mustFail(is.Job) {
+		s.violate("%s@%d became available, though its bake must fail", is.Image, is.Number)
 	}
 	if len(is.Regions) == 0 {
 		s.violate("%s@%d became available without an AMI", is.Image, is.Number)
 	}
+}
+
+func (s *schedule) mustFail(id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.ContainsFunc(s.plan.wishes, func(w *wish) bool { return w.id == id && w.mustFail })
 }
 
 // lives says whether an instance is not on its way out. The endpoint's tables are told of under their own lock only, so

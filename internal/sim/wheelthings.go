@@ -80,7 +80,7 @@ func (e *end) explainKept(explained map[string]string) {
 }
 
 // judgeRoots: each server runs from a root volume of the AMI that the ledger says it runs.
-func (e *end) judgeRoots(w *wheel) {
+func (e *end) judgeRoots() {
 	before, newest := e.bases()
 	snapshots := map[string]string{wheelName + "@1": before.SnapshotID, wheelName + "@2": newest.SnapshotID}
 	all := e.rig.EC2().Inspect()

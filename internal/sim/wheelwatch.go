@@ -195,7 +195,7 @@ func (e *end) judgeWheel() {
 	if fleet, known := e.fleets[wheelName]; known && want != "" && fleet.Image != want && !w.joined {
 		e.violate("%s %s, and the fleet's image is %s, want %s", job.ID, job.State, fleet.Image, want)
 	}
-	e.judgeRoots(w)
+	e.judgeRoots()
 	e.judgeEstate(w)
 	if w.joined {
 		return
