@@ -10,6 +10,7 @@ import (
 	"github.com/stampmill/stampmill/internal/aws/store"
 	"github.com/stampmill/stampmill/internal/jobs"
 	"github.com/stampmill/stampmill/internal/jobs/ledger"
+	"github.com/stampmill/stampmill/internal/jobs/restamp"
 	"github.com/stampmill/stampmill/internal/jobs/rollout"
 	"github.com/stampmill/stampmill/internal/localaws/seed"
 	"github.com/stampmill/stampmill/internal/rig"
@@ -157,7 +158,7 @@ func (q *quarry) begin(ctx context.Context, s *schedule) error {
 	if q.policy == "" {
 		return s.submit(ctx, q.restamp)
 	}
-	s.tell("the user applies masonry")
+	s.tell("the user applies %s", strings.TrimSpace(q.policy))
 	if err := s.rig.Apply(ctx, q.policy, "."); err != nil {
 		return err
 	}
@@ -247,8 +248,32 @@ func (q *quarry) attend(ctx context.Context, s *schedule) error {
 			}
 		}
 	}
-	if q.policy != "" {
-		return s.forget(ctx, "masonry")
+	if q.policy == "" {
+		return nil
+	}
+	if err := s.forget(ctx, "masonry"); err != nil {
+		return err
+	}
+	return q.attendOthers(ctx, s)
+}
+
+// attendOthers sees restamps to their ends that the policy submitted after its first one.
+func (q *quarry) attendOthers(ctx context.Context, s *schedule) error {
+	for range 300 { // then finish tells what is lost
+		restamps, err := s.rig.User.Store.List(ctx, store.Filter{Kind: restamp.KindName, States: []jobs.State{jobs.Open}})
+		if err != nil {
+			return err
+		}
+		rollouts, err := s.openRollouts(ctx)
+		if err != nil || len(restamps)+len(rollouts) == 0 {
+			return err
+		}
+		for _, job := range rollouts {
+			if err := s.decide(ctx, job, true); err != nil {
+				return err
+			}
+		}
+		time.Sleep(2 * time.Minute)
 	}
 	return nil
 }
