@@ -20,5 +20,17 @@ func storyMutants() []mutant {
 			edits:  []edit{{"internal/jobs/rollout/estates.go", `Hand(ctx, estate.Things, "", server.InstanceID)`, `Hand(ctx, estate.Things[:0], "", server.InstanceID)`}},
 			tests:  story("stateful", "20"),
 		},
+		{
+			name:   "a-refresh-of-somebody-else-is-ended",
+			breaks: "7: a rollout ends the instance refresh that somebody else has under way in the group",
+			edits:  []edit{{"internal/jobs/rollout/refresh.go", `	if r.ours(active) && !turn.Job.Lost.IsZero() && active.Status`, `	if active.Status`}},
+			tests:  story("refresh", "12"),
+		},
+		{
+			name:   "the-slower-of-two-bakes-becomes-current",
+			breaks: "5: a bake that began before another one and commits after it makes its older version current",
+			edits:  []edit{{"internal/aws/ledger/publish.go", `		if v.Number > image.Current && !v.Held {`, `		if v.Number != image.Current && !v.Held {`}},
+			tests:  story("catalog", "12"),
+		},
 	}
 }

@@ -46,6 +46,11 @@ func (s *schedule) finish(ctx context.Context, foreign map[string]string) error 
 	}
 	for _, w := range s.plan.wishes {
 		s.tell("%s %s%s", w.id, ended[w.id].State, because(ended[w.id]))
+		for _, line := range ended[w.id].History {
+			if s.trace {
+				s.tell("  at %s %s: %s", line.Time.Sub(s.begun).Round(time.Second), line.Step, line.Text)
+			}
+		}
 	}
 	end.judge(foreign)
 	return end.judgeBacks(ctx)
@@ -191,6 +196,9 @@ func (e *end) judge(foreign map[string]string) {
 		e.judgeCount(name)
 	}
 	e.explainKept(explained)
+	if err := e.judgeGroup(context.Background(), explained); err != nil {
+		e.violate("the group cannot be judged: %v", err)
+	}
 	for _, i := range e.rig.EC2().Inspect().Instances { // a server's volumes are its own
 		if explained[i.ID] != "" {
 			for _, v := range i.Volumes {

@@ -23,7 +23,7 @@ import (
 )
 
 // Stories are what may go on beside the other jobs of a schedule: each has one of them, or none.
-var Stories = []string{replacing, inPlace, stateful, meeting, patchday, catalog}
+var Stories = []string{replacing, inPlace, stateful, meeting, patchday, catalog, refreshing}
 
 const (
 	patchday = "patchday"
@@ -46,6 +46,8 @@ func drawnStory(d dice) string {
 		return patchday
 	case n < 0.55:
 		return catalog
+	case n < 0.61:
+		return refreshing
 	}
 	return ""
 }
@@ -59,6 +61,8 @@ func (p *plan) drawStory(d dice, name string) {
 		p.drawQuarry(d)
 	case catalog:
 		p.drawCatalog(d)
+	case refreshing:
+		p.drawGroup(d)
 	default:
 		panic("there is no story " + name)
 	}

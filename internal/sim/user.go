@@ -63,6 +63,9 @@ func (s *schedule) user(ctx context.Context) error {
 	close(failed)
 	if w := s.plan.wheel; w != nil && w.roll.id != "" {
 		s.plan.wishes = append(s.plan.wishes, w.roll)
+		if w.group != nil && w.group.undo != nil && w.group.undo.id != "" {
+			s.plan.wishes = append(s.plan.wishes, w.group.undo)
+		}
 	}
 	if q := s.plan.quarry; q != nil && q.restamp.id != "" {
 		s.plan.wishes = append(s.plan.wishes, q.restamp)
@@ -191,6 +194,15 @@ func (s *schedule) settle(ctx context.Context) (map[string]string, error) {
 	s.begun = time.Now()
 	s.foreign = map[string]bool{}
 	all := s.standing()
+	if w := s.plan.wheel; w != nil && w.group != nil {
+		_, things, err := s.members(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, id := range things {
+			delete(all, id)
+		}
+	}
 	for id := range all {
 		s.foreign[id] = true
 	}

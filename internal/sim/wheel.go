@@ -23,6 +23,7 @@ type wheel struct {
 	inPlace      bool // else its servers are replaced
 	joined       bool // other launches of the fleet may bring servers of either version
 	estate       map[int]string
+	group        *group // nil: its servers are the fleet's own
 }
 
 type wheelOrder struct {
@@ -38,6 +39,8 @@ const (
 	inPlace   = "inPlace"
 	stateful  = "stateful"
 	meeting   = "meet"
+
+	refreshing = "refresh"
 )
 
 // drawWheel draws a rollout: one that replaces, also servers that have things which only one server can hold (stateful), or one in
@@ -127,7 +130,10 @@ func (w *wheel) settle(ctx context.Context, s *schedule) error {
 	for number, ami := range []string{before.ID, newest.ID} {
 		versions = append(versions, ledger.Version{Image: wheelName, Number: number + 1, Regions: map[string]ledger.RegionalCopy{rig.Region: {AMI: ami}}})
 	}
-	return stamp(ctx, s.rig, nil, "", versions...)
+	if err := stamp(ctx, s.rig, nil, "", versions...); err != nil || w.group == nil {
+		return err
+	}
+	return w.makeGroup(ctx, s)
 }
 
 // drive rolls the fleet once it is launched, gives the orders that were drawn, and sees the rollout to its end: somebody
@@ -144,10 +150,14 @@ func (s *schedule) drive(ctx context.Context, w *wheel) error {
 	if ended[w.launch.id].State != jobs.Succeeded {
 		return nil
 	}
-	if w.sort == stateful {
-		if err := w.furnish(ctx, s); err != nil {
-			return err
-		}
+	switch w.sort {
+	case stateful:
+		err = w.furnish(ctx, s)
+	case refreshing:
+		err = w.occupy(ctx, s)
+	}
+	if err != nil {
+		return err
 	}
 	if err := s.submit(ctx, w.roll); err != nil {
 		return err
@@ -165,8 +175,11 @@ func (s *schedule) drive(ctx context.Context, w *wheel) error {
 	for n := 0; ; n++ {
 		time.Sleep(2 * time.Minute)
 		row, err := s.rig.User.Store.Load(ctx, w.roll.id)
-		if err != nil || row != nil && row.Job != nil && row.Job.Finished() {
+		if err != nil {
 			return err
+		}
+		if row != nil && row.Job != nil && row.Job.Finished() {
+			return w.giveBack(ctx, s)
 		}
 		if n > 300 {
 			return nil // finish tells that it is lost

@@ -31,6 +31,9 @@ func (s *schedule) watchSlots(c dynamodb.Change) {
 	if !strings.HasPrefix(key, "fleet#") || !holder && !strings.HasPrefix(sort, "second#") {
 		return
 	}
+	if w := s.plan.wheel; w != nil && w.group != nil && key == "fleet#"+wheelName {
+		return // AWS chooses which of the group's instances go
+	}
 	s.mu.Lock()
 	if s.slots == nil {
 		s.slots = map[string]*slots{}
@@ -163,8 +166,18 @@ func (e *end) rolledAny(w *wish) bool {
 	if e.plan.wheel == nil || w != e.plan.wheel.roll || e.plan.wheel.sort != meeting {
 		return true
 	}
-	var result rollout.Result
-	return json.Unmarshal(e.ended[w.id].Result, &result) != nil || !result.Rolled.Empty()
+	result := rollResult(e.ended[w.id])
+	return !result.Rolled.Empty()
+}
+
+// rollResult is what a rollout told.
+func rollResult(job *jobs.Job) (result rollout.Result) {
+	if len(job.Result) > 0 {
+		if err := json.Unmarshal(job.Result, &result); err != nil {
+			panic("a rollout's result cannot be read: " + err.Error())
+		}
+	}
+	return result
 }
 
 // judgeWheel: a rollout that succeeded leaves one image, one that was rolled back the other, and second slots are empty.
@@ -179,12 +192,7 @@ func (e *end) judgeWheel() {
 		return
 	}
 	job := e.ended[w.roll.id]
-	var result rollout.Result
-	if len(job.Result) > 0 {
-		if err := json.Unmarshal(job.Result, &result); err != nil {
-			e.violate("the result of %s cannot be read: %v", job.ID, err)
-		}
-	}
+	result := rollResult(job)
 	want := ""
 	switch {
 	case job.State == jobs.Succeeded:
