@@ -67,7 +67,16 @@ func orNone(ref string) string {
 }
 
 // disable lets EC2 refuse the version's AMIs in every region, also to those who know their ids.
+// Once the version was restored, or recalled by another job, it is not this one's to disable any more.
 func (p *program) disable(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
+	v, err := p.version(ctx)
+	if err != nil {
+		return jobs.Move{}, err
+	}
+	if v.State != l.Recalled {
+		turn.Warn("%s was restored meanwhile: its AMIs are left as they are", v.Ref())
+		return jobs.Done(), nil
+	}
 	return p.each(ctx, turn, "disabled", func(ctx context.Context, ec2 EC2, ami string) error { return ec2.Disable(ctx, ami) })
 }
 
@@ -80,6 +89,25 @@ func (p *program) enable(ctx context.Context, turn *jobs.Turn) (jobs.Move, error
 	if why := v.Restorable(); why != "" {
 		return jobs.Fail("%s: %s", v.Ref(), why), nil
 	}
+	if v.Recall != nil {
+		p.progress.Shares = v.Recall.Shares
+	}
+	return p.available(ctx, turn)
+}
+
+// see looks after the restore whether the AMIs are as it left them: a recall that was under way may have disabled some more,
+// and does so no longer.
+func (p *program) see(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
+	if v, err := p.version(ctx); err != nil || v.State != l.Available { // recalled again: that is the newer order
+		return jobs.Done(), err
+	}
+	if move, err := p.available(ctx, turn); err != nil || !move.IsDone() {
+		return move, err
+	}
+	return p.share(ctx, turn)
+}
+
+func (p *program) available(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
 	return p.each(ctx, turn, "available", func(ctx context.Context, ec2 EC2, ami string) error { return ec2.Enable(ctx, ami) })
 }
 
@@ -138,8 +166,8 @@ func (p *program) share(ctx context.Context, _ *jobs.Turn) (jobs.Move, error) {
 			continue
 		}
 		want := release.Of(v).Share
-		if v.Recall != nil && len(v.Recall.Shares[region]) > 0 {
-			want = c.ShareWith(v.Recall.Shares[region])
+		if shares := p.progress.Shares[region]; len(shares) > 0 {
+			want = c.ShareWith(shares)
 		}
 		if want.IsZero() {
 			continue
@@ -160,7 +188,7 @@ func (p *program) restore(ctx context.Context, turn *jobs.Turn) (jobs.Move, erro
 	if err := p.Ledger.RestoreVersion(ctx, turn.Guard(), p.job.Name, p.order.version); err != nil {
 		return jobs.Move{}, fatal(err)
 	}
-	p.progress.Restored = true
+	p.progress.Restored, p.progress.Done = true, nil
 	turn.Note("%s is available again; `stampmill image promote` makes it current", p.ref(p.order.version))
 	return jobs.Done(), nil
 }

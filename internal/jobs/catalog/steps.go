@@ -23,7 +23,7 @@ func (p *program) Steps() []jobs.Step {
 		steps = append([]jobs.Step{{Name: "look", Looks: true, Do: p.look}, {Name: "recall", Do: p.recall}, bounded(jobs.Step{Name: "disable", Do: p.disable})}, publish...)
 		steps = append(steps, jobs.Step{Name: "report", Looks: true, Do: p.report})
 	case Restore:
-		steps = []jobs.Step{{Name: "enable", Do: p.enable}, {Name: "share", Do: p.share}, {Name: "restore", Do: p.restore}}
+		steps = []jobs.Step{{Name: "enable", Do: p.enable}, {Name: "share", Do: p.share}, {Name: "restore", Do: p.restore}, bounded(jobs.Step{Name: "see", Do: p.see})}
 	default:
 		steps = append([]jobs.Step{{Name: "choose", Looks: true, Do: p.choose}, {Name: "move", Do: p.move}}, publish...)
 	}
