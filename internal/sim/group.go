@@ -33,10 +33,9 @@ func (p *plan) drawGroup(d dice) {
 		text: "kind: Import\nname: wheel\nspec: {fleet: {group: wheel}}\n"}
 	w.roll = &wish{kind: "Rollout", name: wheelName, key: "wheel-roll", mayFail: true}
 	gate := ""
-	switch {
-	case r.chance(0.3):
+	if fails := r.chance(0.3); fails {
 		gate, w.roll.mustFail = ", gate: [{run: test -e /opt/never, within: 2m}]", true
-	case r.chance(0.3):
+	} else if r.chance(0.3) {
 		gate = ", gate: [{approve: true}]"
 	}
 	w.roll.text = fmt.Sprintf("kind: Rollout\nname: wheel\nspec: {fleet: wheel, image: wheel@2, surge: %d, waves: [%d]%s, soak: %s, onFailure: %s}\n", 1+r.IntN(2), w.first, gate,
