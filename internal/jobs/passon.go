@@ -1,11 +1,11 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -32,21 +32,14 @@ func (s *stint) unpassed() []Verb {
 		return !job.Orders[verb].At.After(job.Fan.Passed[verb])
 	})
 	slices.SortFunc(verbs, func(a, b Verb) int {
-		return nonZero(job.Orders[a].At.Compare(job.Orders[b].At), strings.Compare(string(a), string(b)))
+		return cmp.Or(job.Orders[a].At.Compare(job.Orders[b].At), cmp.Compare(a, b))
 	})
 	return verbs
 }
 
-func nonZero(a, b int) int {
-	if a != 0 {
-		return a
-	}
-	return b
-}
-
 // beganPassed are the orders that a new fan-out's children need not be told: all, unless the job is paused now.
 func (j *Job) beganPassed() map[Verb]time.Time {
-	if j.Orders[Pause].After(j.Orders[Resume]) {
+	if j.Paused() {
 		return nil
 	}
 	return j.passedNow()

@@ -66,8 +66,8 @@ func orNone(ref string) string {
 	return ref
 }
 
-// disable lets EC2 refuse the version's AMIs in every region, also to those who know their ids.
-// Once the version was restored, or recalled by another job, it is not this one's to disable any more.
+// disable lets EC2 refuse the version's AMIs in every region, also to those who know their ids, unless the version was
+// restored meanwhile.
 func (p *program) disable(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
 	v, err := p.version(ctx)
 	if err != nil {

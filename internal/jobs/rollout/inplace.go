@@ -146,8 +146,7 @@ func (r *inPlace) takeOut(ctx context.Context, turn *jobs.Turn) (jobs.Move, erro
 }
 
 // tryRoots asks the servers with a new root what their fleet's spec asks for, and EC2's status checks in any case: a server
-// whose root was replaced never stopped running. A rollout that is undone has no children any more: what nobody has tried gets its
-// former root back.
+// whose root was replaced never stopped running. An undo tries nobody: what has not been tried gets its former root back.
 func (r *inPlace) tryRoots(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
 	c := r.root.Chunk
 	switch {
