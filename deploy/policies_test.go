@@ -115,7 +115,7 @@ func TestTheOperatorMayDoWhatMendingCallsAndNothingElse(t *testing.T) {
 }
 
 // Every action on EC2, load balancers and Auto Scaling that is no look carries a condition
-// on our tag, or can be had on what a launch refers to only.
+// on our tag or on launch templates that are named, or can be had on what a launch refers to only.
 func TestWhatChangesIsTagged(t *testing.T) {
 	t.Parallel()
 	for _, s := range slices.Concat(statements(t, "EC2Policy"), statements(t, "ImportPolicy"), statements(t, "GroupsPolicy"), statements(t, "OperatorPolicy")) {
@@ -126,7 +126,14 @@ func TestWhatChangesIsTagged(t *testing.T) {
 			if looks || (service != "ec2" && service != "elasticloadbalancing" && service != "autoscaling") || sid == "LaunchFrom" {
 				continue
 			}
-			if text := printed(t, condition); !strings.Contains(text, "Tag/stampmill:installation") {
+			wants := "Tag/stampmill:installation"
+			switch sid {
+			case "LaunchFromTemplates": // what a group's launch template says, and the stack names the template
+				wants = `"ArnLike":{"ec2:LaunchTemplate":`
+			case "TagAsTemplatesSay": // nothing that is there already
+				wants = `"StringEquals":{"ec2:CreateAction":"RunInstances"}`
+			}
+			if text := printed(t, condition); !strings.Contains(text, wants) {
 				t.Errorf("%s of %s has the condition %s", action, sid, text)
 			}
 		}

@@ -52,13 +52,14 @@ func deploy(ctx context.Context, prefix string) (*stack, error) {
 	return s, nil
 }
 
-// parameters name roles and keys on moto, which leaves null in the policies where AWS leaves a statement out, and refuses
+// parameters name roles, keys and launch templates on moto, which leaves null in the policies where AWS leaves a statement out, and refuses
 // them then. Elsewhere they are what a person gives first: nothing but the names.
 func parameters(prefix string) []types.Parameter {
 	values := map[string]string{"Prefix": prefix, "Installation": prefix}
 	if endpointName() == independent {
 		values["PassRoleArns"] = "arn:aws:iam::123456789012:role/server"
 		values["AssumeRoleArns"] = "arn:aws:iam::123456789012:role/other"
+		values["GroupTemplateArns"] = "arn:aws:ec2:" + region + ":123456789012:launch-template/lt-1"
 		values["KmsKeyArns"] = "arn:aws:kms:" + region + ":123456789012:key/one"
 	}
 	var list []types.Parameter
