@@ -109,10 +109,21 @@ func (w *wheel) occupy(ctx context.Context, s *schedule) error {
 
 // giveBack submits the import's undo once the rollout has ended.
 func (w *wheel) giveBack(ctx context.Context, s *schedule) error {
-	if w.group == nil || w.group.undo == nil {
-		return nil
+	if undo := w.undo(); undo != nil && undo.id == "" {
+		return s.submit(ctx, undo)
 	}
-	return s.submit(ctx, w.group.undo)
+	return nil
+}
+
+// undo gives back what was imported; nil: it stays.
+func (w *wheel) undo() *wish {
+	switch {
+	case w.group != nil:
+		return w.group.undo
+	case w.settlers != nil:
+		return w.settlers.undo
+	}
+	return nil
 }
 
 // judgeGroup: the group serves with all its instances, of the version that it is said to run; its launch template has no versions

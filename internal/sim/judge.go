@@ -196,6 +196,7 @@ func (e *end) judge(foreign map[string]string) {
 		e.judgeCount(name)
 	}
 	e.explainKept(explained)
+	e.explainSettlers(explained)
 	if err := e.judgeGroup(context.Background(), explained); err != nil {
 		e.violate("the group cannot be judged: %v", err)
 	}
@@ -331,6 +332,9 @@ func (e *end) judgeFleet(name string, explained map[string]string) {
 
 // judgeCount: the jobs of a fleet, in the order in which they owned it, give how many servers it may have.
 func (e *end) judgeCount(name string) {
+	if w := e.plan.wheel; w != nil && w.settlers != nil && name == wheelName {
+		return // nobody said how many there are
+	}
 	var list []*wish
 	for _, w := range e.plan.wishes {
 		if w.fleet == name {

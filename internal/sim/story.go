@@ -23,7 +23,7 @@ import (
 )
 
 // Stories are what may go on beside the other jobs of a schedule: each has one of them, or none.
-var Stories = []string{replacing, inPlace, stateful, meeting, patchday, catalog, refreshing}
+var Stories = []string{replacing, inPlace, stateful, meeting, patchday, catalog, refreshing, importing}
 
 const (
 	patchday = "patchday"
@@ -48,6 +48,8 @@ func drawnStory(d dice) string {
 		return catalog
 	case n < 0.61:
 		return refreshing
+	case n < 0.66:
+		return importing
 	}
 	return ""
 }
@@ -63,6 +65,8 @@ func (p *plan) drawStory(d dice, name string) {
 		p.drawCatalog(d)
 	case refreshing:
 		p.drawGroup(d)
+	case importing:
+		p.drawSettlers(d)
 	default:
 		panic("there is no story " + name)
 	}

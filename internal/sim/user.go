@@ -63,9 +63,9 @@ func (s *schedule) user(ctx context.Context) error {
 	close(failed)
 	if w := s.plan.wheel; w != nil && w.roll.id != "" {
 		s.plan.wishes = append(s.plan.wishes, w.roll)
-		if w.group != nil && w.group.undo != nil && w.group.undo.id != "" {
-			s.plan.wishes = append(s.plan.wishes, w.group.undo)
-		}
+	}
+	if w := s.plan.wheel; w != nil && w.undo() != nil && w.undo().id != "" {
+		s.plan.wishes = append(s.plan.wishes, w.undo())
 	}
 	if q := s.plan.quarry; q != nil && q.restamp.id != "" {
 		s.plan.wishes = append(s.plan.wishes, q.restamp)
@@ -200,6 +200,11 @@ func (s *schedule) settle(ctx context.Context) (map[string]string, error) {
 			return nil, err
 		}
 		for _, id := range things {
+			delete(all, id)
+		}
+	}
+	if w := s.plan.wheel; w != nil && w.settlers != nil {
+		for _, id := range w.settlers.note(s) {
 			delete(all, id)
 		}
 	}

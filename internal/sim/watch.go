@@ -165,6 +165,9 @@ func (s *schedule) inspect(r *api.Request, call string) {
 			if s.foreign[id] {
 				s.violate("%s of %s, which is not ours", call, id)
 			}
+			if w := s.plan.wheel; w != nil && w.settlers != nil && w.settlers.before[id] != "" && w.roll.id == "" && !strings.HasSuffix(r.Action, "Tags") {
+				s.violate("%s of %s, which is only imported", call, id)
+			}
 		}
 	}
 	if r.Service == "ec2" {

@@ -24,6 +24,7 @@ type wheel struct {
 	joined       bool // other launches of the fleet may bring servers of either version
 	estate       map[int]string
 	group        *group // nil: its servers are the fleet's own
+	settlers     *settlers
 }
 
 type wheelOrder struct {
@@ -41,6 +42,7 @@ const (
 	meeting   = "meet"
 
 	refreshing = "refresh"
+	importing  = "import"
 )
 
 // drawWheel draws a rollout: one that replaces, also servers that have things which only one server can hold (stateful), or one in
@@ -54,7 +56,7 @@ func (p *plan) drawWheel(d dice, sort string) {
 		w.surge, w.spare = 0, 1+r.IntN(2)
 		how = fmt.Sprintf("surge: 0, maxUnavailable: %d", w.spare)
 	}
-	if w.inPlace = sort == inPlace || sort == meeting && w.spare > 0 && r.chance(0.4); w.inPlace {
+	if w.inPlace = sort == inPlace || (sort == meeting || sort == importing) && w.spare > 0 && r.chance(0.4); w.inPlace {
 		how = fmt.Sprintf("strategy: inPlace, maxUnavailable: %d", w.spare)
 	}
 	volumes := ""
@@ -130,10 +132,15 @@ func (w *wheel) settle(ctx context.Context, s *schedule) error {
 	for number, ami := range []string{before.ID, newest.ID} {
 		versions = append(versions, ledger.Version{Image: wheelName, Number: number + 1, Regions: map[string]ledger.RegionalCopy{rig.Region: {AMI: ami}}})
 	}
-	if err := stamp(ctx, s.rig, nil, "", versions...); err != nil || w.group == nil {
-		return err
+	err := stamp(ctx, s.rig, nil, "", versions...)
+	switch {
+	case err != nil:
+	case w.group != nil:
+		err = w.makeGroup(ctx, s)
+	case w.settlers != nil:
+		err = w.settlers.make(ctx, s, w.count)
 	}
-	return w.makeGroup(ctx, s)
+	return err
 }
 
 // drive rolls the fleet once it is launched, gives the orders that were drawn, and sees the rollout to its end: somebody
@@ -147,7 +154,14 @@ func (s *schedule) drive(ctx context.Context, w *wheel) error {
 	if err != nil {
 		return fmt.Errorf("the fleet's launch: %w", err)
 	}
-	if ended[w.launch.id].State != jobs.Succeeded {
+	begun := ended[w.launch.id].State == jobs.Succeeded
+	if w.settlers != nil {
+		done, err := w.settlers.beforeRoll(ctx, s, begun)
+		if err != nil || done {
+			return err
+		}
+	}
+	if !begun {
 		return nil
 	}
 	switch w.sort {
@@ -162,12 +176,12 @@ func (s *schedule) drive(ctx context.Context, w *wheel) error {
 	if err := s.submit(ctx, w.roll); err != nil {
 		return err
 	}
-	begun := time.Now()
+	since := time.Now()
 	for _, cancel := range w.roll.cancels {
 		time.AfterFunc(cancel, func() { s.cancelStory(ctx, w.roll.id) })
 	}
 	for _, o := range w.orders {
-		time.Sleep(time.Until(begun.Add(o.after)))
+		time.Sleep(time.Until(since.Add(o.after)))
 		if err := s.order(ctx, w.roll.id, o.verb, ""); err != nil {
 			return err
 		}

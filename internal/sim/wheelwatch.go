@@ -54,6 +54,7 @@ func (s *schedule) watchSlots(c dynamodb.Change) {
 	s.mu.Unlock()
 	changed := was.InstanceID != "" && was.InstanceID != is.InstanceID && s.lives(was.InstanceID)
 	switch {
+	case holder && changed && s.plan.givenBack(is):
 	case holder && changed && (second.InstanceID != is.InstanceID || second.State != ledger.Healthy):
 		s.violate("ordinal %d of %s went from %s, which lives, to %q, which had not passed", was.Ordinal, was.Fleet, was.InstanceID, is.InstanceID)
 	case !holder && changed && first.InstanceID != was.InstanceID:
