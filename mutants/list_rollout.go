@@ -37,6 +37,12 @@ func rolloutMutants() []mutant {
 			tests: in(rolloutTests, "TestAHoldWaitsForAPersonAndAsksTheGateAgain"),
 		},
 		{
+			name:   "wave-of-nobody",
+			breaks: "4: a wave of which nothing was rolled passes its gate, and the next one begins",
+			edits:  []edit{{rolloutFolder + "progress.go", `	return !wave.Empty() && wave.Minus(p.Failed).Empty()`, `	return false && wave.Empty()`}},
+			tests:  in(rolloutTests, "TestAWaveOfWhichNothingWasRolledStopsTheRolloutWithinItsFailureBudgetToo"),
+		},
+		{
 			name:   "floor-rounded-up",
 			breaks: "4: the share that may be unavailable is rounded up",
 			edits:  []edit{{rolloutFolder + "begin.go", `	p.Spare = r.spec.maxUnavailable().Of(p.Count, false)`, `	p.Spare = r.spec.maxUnavailable().Of(p.Count, true)`}},

@@ -67,6 +67,9 @@ func (r *rollout) rollWave(ctx context.Context, turn *jobs.Turn) (jobs.Move, err
 			r.stop(turn, fmt.Sprintf("%d successors failed, %d may: ordinal %d: %s", p.Failed.Len(), p.Budget, p.Failures[len(p.Failures)-1].Ordinal,
 				p.Failures[len(p.Failures)-1].Reason))
 			return jobs.Done(), nil
+		case p.barren(): // its gate would ask about servers that run something else
+			r.stop(turn, fmt.Sprintf("none of the %d servers of wave %s could be rolled: %s", w.Ordinals.Len(), w.Name, p.Failures[len(p.Failures)-1].Reason))
+			return jobs.Done(), nil
 		case p.todo().Empty():
 			r.enter(turn, gating)
 			return jobs.Done(), nil

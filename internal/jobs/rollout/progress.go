@@ -103,6 +103,12 @@ func (p *progress) todo() ordinals.Set {
 	return p.Waves[p.Wave].Ordinals.Minus(p.Rolled).Minus(p.Failed)
 }
 
+// barren: every server of the wave was tried, and none could be rolled.
+func (p *progress) barren() bool {
+	wave := p.Waves[p.Wave].Ordinals
+	return !wave.Empty() && wave.Minus(p.Failed).Empty()
+}
+
 // lot is what the strategy is to roll now.
 func (p *progress) lot() lot {
 	if p.Back {

@@ -106,6 +106,29 @@ func TestABadImageNeverDrainsAHealthyFleet(t *testing.T) {
 	}
 }
 
+// The gate of a wave tells nothing of an image that no server of it runs.
+func TestAWaveOfWhichNothingWasRolledStopsTheRolloutWithinItsFailureBudgetToo(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newFleet(t, 6, "")
+		w.SickImages = map[string]bool{"ami-00000003": true}
+		tried := map[string]bool{}
+		id := w.roll(`"canary": {"count": 1}, "failures": 3`)
+		w.Each = func() {
+			w.watch()
+			for _, second := range w.Successors("web") {
+				tried[second.InstanceID] = true
+			}
+		}
+		w.Run()
+		job := w.WantState(id, jobs.Failed)
+		w.wantImages(0)
+		if !strings.Contains(job.Failure, "none of the 1 servers of wave canary could be rolled") || len(tried) > 1 {
+			t.Errorf("%d successors were tried; it failed with %q", len(tried), job.Failure)
+		}
+	})
+}
+
 func TestAFailedGateRollsEverythingBack(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
