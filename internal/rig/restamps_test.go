@@ -221,7 +221,7 @@ func TestAFailedBakeStopsWhatIsBelowItAndNothingElse(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		if job.State != jobs.Failed || !strings.Contains(job.Failure, "2 of 4 images") {
+		if job.State != jobs.Failed || !strings.HasPrefix(job.Failure, "2 of 4 images were not renewed; first ") {
 			return fmt.Errorf("the restamp is %s: %s", job.State, job.Failure)
 		}
 		report, err := reportOf(r, job)

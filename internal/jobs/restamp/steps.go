@@ -187,8 +187,14 @@ func (r *restamp) verdict(_ context.Context, _ *jobs.Turn) (jobs.Move, error) {
 	if t == nil || t.ImagesFailed+t.ImagesStopped+t.FleetsFailed+t.FleetsStopped == 0 {
 		return jobs.Done(), nil
 	}
-	text := fmt.Sprintf("%d of %d images were not renewed, %d of %d fleets were not rolled", t.ImagesFailed+t.ImagesStopped, r.progress.Images,
-		t.FleetsFailed+t.FleetsStopped, r.progress.Fleets)
+	var missed []string
+	if n := t.ImagesFailed + t.ImagesStopped; n > 0 {
+		missed = append(missed, fmt.Sprintf("%d of %d images were not renewed", n, r.progress.Images))
+	}
+	if n := t.FleetsFailed + t.FleetsStopped; n > 0 {
+		missed = append(missed, fmt.Sprintf("%d of %d fleets were not rolled", n, r.progress.Fleets))
+	}
+	text := strings.Join(missed, ", ")
 	if t.First != "" {
 		text += "; first " + t.First
 	}
