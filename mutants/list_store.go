@@ -10,6 +10,7 @@ func storeMutants() []mutant {
 				{saveFile, `set: []attribute{{"b", binary(document)}, {"seq", number(job.Seq)}, {"state"`,
 					`add: []attribute{{"seq", number(job.Seq - saving.Seq)}}, set: []attribute{{"b", binary(document)}, {"state"`},
 				{saveFile, `c.equal("seq", number(saving.Seq))`, `c.where(term{">=", "seq", number(saving.Seq)})`},
+				{saveFile, `c.where(term{absent, "saves", nil})`, `c.equal("fence", number(job.Fence))`},
 			},
 			tests: in(rigTests, "TestASaveIsDoneOnceThoughItsAnswerIsLost"),
 		},
@@ -22,7 +23,7 @@ func storeMutants() []mutant {
 		{
 			name:   "lost-save-read-as-failure",
 			breaks: "1: a save that is there, whose answer was lost, is given up as fenced",
-			edits:  []edit{{saveFile, `if integer(old, "seq") == job.Seq && job.Seq != saving.Seq {`, `if integer(old, "seq") == job.Seq && job.Seq < saving.Seq {`}},
+			edits:  []edit{{saveFile, `if integer(old, "saves") == job.Saves+1 && integer(old, "seq") == job.Seq {`, `if integer(old, "saves") == job.Saves+1 && job.Seq < saving.Seq {`}},
 			tests:  in(rigTests, "TestASaveIsDoneOnceThoughItsAnswerIsLost"),
 		},
 		{
@@ -53,14 +54,14 @@ func storeMutants() []mutant {
 			name:   "lease-renewed-by-anybody",
 			breaks: "6: a stale worker's heartbeat extends the lease of the one that took over",
 			edits: []edit{
-				{storeFile, `"fence = :fence AND attribute_exists(lease)"`, `"fence >= :fence AND attribute_exists(lease)"`},
+				{storeFile, `"fence = :fence AND lease <= :until"`, `"fence >= :fence AND lease <= :until"`},
 			},
 			tests: in(rigTests, "TestALeaseThatHasPassedOnIsNotRenewed"),
 		},
 		{
 			name:   "given-up-lease-renewed",
 			breaks: "1: a heartbeat that comes after the save leases a job that nobody works on",
-			edits:  []edit{{storeFile, `"fence = :fence AND attribute_exists(lease)"`, `"fence = :fence"`}},
+			edits:  []edit{{storeFile, `"fence = :fence AND lease <= :until"`, `"fence = :fence AND (attribute_not_exists(lease) OR lease <= :until)"`}},
 			tests:  in(rigTests, "TestALeaseThatHasPassedOnIsNotRenewed"),
 		},
 		{

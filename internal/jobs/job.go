@@ -118,6 +118,8 @@ type Job struct {
 	Lease time.Time
 	// Delivery is the id of the delivery that claimed last.
 	Delivery string
+	// Saves counts the saves: one that comes late, after others of its own delivery, puts nothing back.
+	Saves int64
 	// Claims counts claims since the last save, with the one that saved where it went on after it.
 	Claims int
 

@@ -20,8 +20,9 @@ type Store interface {
 	Order(ctx context.Context, id string, run int, incarnation string, verb Verb, o Order) (row *Row, ok bool, err error)
 	// Bury leaves a tombstone where nothing stands.
 	Bury(ctx context.Context, id string, run int, expires time.Time) (row *Row, ok bool, err error)
-	// Save writes the job on condition of its fence and of the seq that it had, and gives the cancel flag as it stands
-	// now. It answers ErrFenced when the claim has passed on. A save that is already there is done.
+	// Save writes the job on condition of its fence, of the seq that it had and of how many saves there were, raises the job's
+	// Saves, and gives the cancel flag as it stands now. It answers ErrFenced when the claim has passed on. A save that is already
+	// there is done.
 	Save(ctx context.Context, job *Job, s Saving) (cancel int, err error)
 	// Renew extends a lease; ErrFenced when it has passed on.
 	Renew(ctx context.Context, id string, fence int64, until time.Time) error

@@ -40,11 +40,38 @@ func TestASaveIsDoneOnceThoughItsAnswerIsLost(t *testing.T) {
 		create(t, r, job)
 		job.Seq, job.Lease, job.Claims = 5, time.Time{}, 0
 		for range 2 { // the second is the repetition of the first, whose answer was lost
-			if _, err := r.User.Store.Save(t.Context(), job, jobs.Saving{Seq: 4}); err != nil {
+			same := *job
+			if _, err := r.User.Store.Save(t.Context(), &same, jobs.Saving{Seq: 4}); err != nil {
 				t.Fatal(err)
 			}
 			if now := load(t, r, job.ID); now.Seq != 5 {
 				t.Fatalf("seq is %d, want 5", now.Seq)
+			}
+		}
+	})
+}
+
+// The client gave the request up and sent it again, and the first one arrives after all.
+func TestASaveThatComesLatePutsNothingBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := table(t)
+		job := claimed("ping-web-j")
+		create(t, r, job)
+		for number, step := range []string{"one", "two", "three"} {
+			late := *job
+			for _, step := range []string{step, step + ", recorded"} {
+				job.Step = step
+				if _, err := r.User.Store.Save(t.Context(), job, jobs.Saving{}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			late.Step = step
+			if _, err := r.User.Store.Save(t.Context(), &late, jobs.Saving{}); !errors.Is(err, jobs.ErrFenced) {
+				t.Errorf("the late save %d answers %v", number, err)
+			}
+			if now := load(t, r, job.ID); now.Step != step+", recorded" {
+				t.Errorf("the job is at %q, want %q", now.Step, step+", recorded")
 			}
 		}
 	})
@@ -82,6 +109,25 @@ func TestALeaseThatHasPassedOnIsNotRenewed(t *testing.T) {
 		}
 		if now := load(t, r, job.ID); !now.Lease.IsZero() {
 			t.Errorf("the job is leased until %s", now.Lease)
+		}
+	})
+}
+
+func TestAHeartbeatThatComesLateShortensNoLease(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := table(t)
+		job := claimed("ping-web-k")
+		create(t, r, job)
+		first, second := job.Lease.Add(20*time.Second), job.Lease.Add(40*time.Second)
+		for range 2 { // the second is the repetition of the first, whose answer was lost
+			if err := r.User.Store.Renew(t.Context(), job.ID, job.Fence, second); err != nil {
+				t.Fatal(err)
+			}
+		}
+		err := r.User.Store.Renew(t.Context(), job.ID, job.Fence, first)
+		if now := load(t, r, job.ID); now.Lease.UnixMilli() != second.UnixMilli() {
+			t.Errorf("the late heartbeat answers %v, and the lease goes until %s, want %s", err, now.Lease, second)
 		}
 	})
 }

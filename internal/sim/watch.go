@@ -18,7 +18,7 @@ import (
 //
 //   - a claim raises the fence when no lease holds, and from then on only the claimer changes the job, until the next claim;
 //   - no job has to be rescued: nothing purges or expires messages here;
-//   - fence and seq never go down, and a run goes up only when its job had ended;
+//   - fence, seq and the number of saves never go down, and a run goes up only when its job had ended;
 //   - a job that has ended changes no more, except to be reopened;
 //   - an ordinal's holder is replaced only when it is gone, and current moves only to a version that is available.
 func (s *schedule) watch() {
@@ -54,7 +54,7 @@ func (s *schedule) watchJob(c dynamodb.Change) {
 	case worked(old, new) && s.holder(id) != c.By:
 		s.violate("%s was changed by %s, whose claim had passed to %s", id, c.By, s.holder(id))
 	}
-	for _, rising := range []string{"fence", "seq", "run"} {
+	for _, rising := range []string{"fence", "seq", "run", "saves"} {
 		if number(new, rising) < number(old, rising) {
 			s.violate("%s: %s went from %d to %d", id, rising, number(old, rising), number(new, rising))
 		}

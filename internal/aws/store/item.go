@@ -101,6 +101,9 @@ func encodeJob(j *jobs.Job) (item, error) {
 	if !j.Lease.IsZero() {
 		it["lease"] = number(j.Lease.UnixMilli())
 	}
+	if j.Saves > 0 {
+		it["saves"] = number(j.Saves)
+	}
 	if j.Cancel > 0 {
 		it["cancel"] = number(int64(j.Cancel))
 	}
@@ -129,7 +132,7 @@ func decodeJob(it item) (*jobs.Job, error) {
 		Incarnation: str(it, "inc"), Run: int(integer(it, "run")), Digest: d.Digest, Labels: d.Labels, Priority: d.Priority, Parent: d.Parent,
 		State: jobs.State(str(it, "state")), Phase: d.Phase, Step: d.Step, Attempts: d.Attempts, Data: d.Data, Result: d.Result,
 		Seq: integer(it, "seq"), Fence: integer(it, "fence"), Lease: moment(integer(it, "lease")), Delivery: str(it, "dlv"),
-		Claims: int(integer(it, "claims")), Cancel: int(integer(it, "cancel")), Failure: d.Failure, End: d.End, Lost: moment(d.Lost),
+		Saves: integer(it, "saves"), Claims: int(integer(it, "claims")), Cancel: int(integer(it, "cancel")), Failure: d.Failure, End: d.End, Lost: moment(d.Lost),
 		Error: d.Error, Errors: d.Errors, ErrorSince: moment(d.ErrorSince), StepSince: moment(d.StepSince), Warnings: d.Warnings,
 		Grants: d.Grants, Fan: d.Fan, Fans: d.Fans, Created: moment(integer(it, "at")), Updated: moment(d.Updated), Ended: moment(d.Ended),
 		Rescues: int(integer(it, "rescues")), Waited: d.Waited,

@@ -15,9 +15,10 @@ import (
 	"github.com/stampmill/stampmill/internal/jobs"
 )
 
-// Save implements jobs.Store. The write sets absolute values on condition of the fence, of the seq before it and of the
-// cancel flag that is known, so that the answer needs to carry nothing; a flag that came meanwhile is learned from the
-// failed condition, and the save is sent again.
+// Save implements jobs.Store. The write sets absolute values on condition of the fence, of the seq and the number of saves before
+// it and of the cancel flag that is known, so that the answer needs to carry nothing; a flag that came meanwhile is learned from
+// the failed condition, and the save is sent again. The number keeps a request that was given up, sent again and arrives after
+// all from putting back what the delivery's later saves wrote.
 func (s *Store) Save(ctx context.Context, job *jobs.Job, saving jobs.Saving) (int, error) {
 	known := job.Cancel
 	for range 3 {
@@ -26,16 +27,18 @@ func (s *Store) Save(ctx context.Context, job *jobs.Job, saving jobs.Saving) (in
 			return known, wrap("save", job.ID, err)
 		}
 		if !failed {
+			job.Saves++
 			return known, nil
 		}
 		if len(old) == 0 || integer(old, "fence") != job.Fence || str(old, "dlv") != job.Delivery {
 			return known, jobs.ErrFenced
 		}
 		cancel := int(integer(old, "cancel"))
-		if integer(old, "seq") == job.Seq && job.Seq != saving.Seq {
+		if integer(old, "saves") == job.Saves+1 && integer(old, "seq") == job.Seq {
+			job.Saves++
 			return cancel, nil // it is there already: its answer was lost
 		}
-		if integer(old, "seq") != saving.Seq || cancel == known {
+		if integer(old, "saves") != job.Saves || integer(old, "seq") != saving.Seq || cancel == known {
 			return known, jobs.ErrFenced
 		}
 		known = cancel
@@ -115,7 +118,7 @@ func conflicted(err error) bool {
 // saved is what a save changes, and its condition.
 func saved(job *jobs.Job, saving jobs.Saving, known int, document []byte) *change {
 	c := &change{id: job.ID, set: []attribute{{"b", binary(document)}, {"seq", number(job.Seq)}, {"state", text(string(job.State))},
-		{"claims", number(int64(job.Claims))}}}
+		{"claims", number(int64(job.Claims))}, {"saves", number(job.Saves + 1)}}}
 	if job.Lease.IsZero() { // a heartbeat may have moved a lease that is kept
 		c.remove = append(c.remove, "lease", "rescues")
 	}
@@ -140,6 +143,11 @@ func saved(job *jobs.Job, saving jobs.Saving, known int, document []byte) *chang
 	}
 	c.equal("fence", number(job.Fence))
 	c.equal("seq", number(saving.Seq))
+	if job.Saves > 0 {
+		c.equal("saves", number(job.Saves))
+	} else {
+		c.where(term{absent, "saves", nil})
+	}
 	if known > 0 {
 		c.equal("cancel", number(int64(known)))
 	} else {

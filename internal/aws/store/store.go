@@ -1,7 +1,7 @@
 // Package store keeps jobs in DynamoDB, one item a job, by conditional writes only.
 //
 // What conditions look at stands in attributes of its own: state, inc (incarnation), run, seq, fence, lease, dlv (the
-// delivery that claimed last), claims, cancel, o and a verb (that order), exp (TTL), due and ds (the sparse index of due jobs), at and ls (the index
+// delivery that claimed last), saves, claims, cancel, o and a verb (that order), exp (TTL), due and ds (the sparse index of due jobs), at and ls (the index
 // that lists), aw (the things whose events end the job's wait). The rest of the job is one compressed document, b, and the
 // spec another, spec. The same table holds tombstones, children's lists and counts, leases, who awaits which thing, and pools
 // without capacity (internal/aws/capacity), told apart by the attribute t.
@@ -177,11 +177,11 @@ func (s *Store) Bury(ctx context.Context, id string, run int, expires time.Time)
 	return &jobs.Row{Tombstone: true}, err == nil, wrap("bury", id, err)
 }
 
-// Renew implements jobs.Store. A lease that was given up is not taken again.
+// Renew implements jobs.Store. A lease that was given up is not taken again, and none is shortened by a heartbeat that comes late.
 func (s *Store) Renew(ctx context.Context, id string, fence int64, until time.Time) error {
 	_, err := s.api.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName: &s.table, Key: key(id), UpdateExpression: aws.String("SET lease = :until"),
-		ConditionExpression:       aws.String("fence = :fence AND attribute_exists(lease)"),
+		ConditionExpression:       aws.String("fence = :fence AND lease <= :until"),
 		ExpressionAttributeValues: item{":until": number(until.UnixMilli()), ":fence": number(fence)},
 	})
 	if _, failed := failedOn(err); failed {
