@@ -55,6 +55,9 @@ func instance(i types.Instance) c.Instance {
 	for _, mapping := range i.BlockDeviceMappings {
 		if mapping.Ebs != nil {
 			out.Volumes[aws.ToString(mapping.DeviceName)] = aws.ToString(mapping.Ebs.VolumeId)
+			if !aws.ToBool(mapping.Ebs.DeleteOnTermination) {
+				out.Outlives = append(out.Outlives, aws.ToString(mapping.Ebs.VolumeId))
+			}
 		}
 	}
 	out.Holds = holds(i)

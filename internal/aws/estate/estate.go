@@ -15,6 +15,7 @@ import (
 	c "github.com/stampmill/stampmill/internal/jobs/cloud"
 	"github.com/stampmill/stampmill/internal/jobs/launch"
 	l "github.com/stampmill/stampmill/internal/jobs/ledger"
+	"github.com/stampmill/stampmill/internal/jobs/rollout"
 )
 
 // The kinds of things.
@@ -44,7 +45,7 @@ func New(ec2 *ec2.Service, ledger *ledger.Ledger, installation string) *Estate {
 }
 
 // List gives what carries the installation's tag and was made by it: instances that stand, AMIs, snapshots (of deregistered
-// AMIs too), volumes that are attached to nothing and were no fleet's, spot requests without an instance. Others copy tags
+// AMIs too), volumes that are attached to nothing and hold no data of a fleet's, spot requests without an instance. Others copy tags
 // along: the console's "launch more like this", backups and lifecycle policies of volumes. What they made is not ours.
 func (e *Estate) List(ctx context.Context, target jobs.Target) ([]jobs.Thing, error) {
 	region := e.ec2.For(target)
@@ -85,7 +86,7 @@ func (e *Estate) List(ctx context.Context, target jobs.Target) ([]jobs.Thing, er
 		return nil, err
 	}
 	for _, v := range volumes {
-		if v.Tags[launch.TagFleet] == "" { // a fleet's volume that outlived its server holds somebody's data
+		if !data(v.Tags) {
 			things = append(things, v)
 		}
 	}
@@ -108,6 +109,13 @@ func clone(i c.Instance) bool {
 		}
 	}
 	return true
+}
+
+// data reports whether the volume outlived a server of a fleet and holds somebody's data: it does unless its server never held an
+// ordinal, or it is a root volume that was kept only until its fleet was rolled.
+func data(tags map[string]string) bool {
+	fleet := tags[launch.TagFleet]
+	return fleet != "" && tags[launch.TagVolume] != launch.VolumeNew && tags[rollout.TagReplaced] != fleet
 }
 
 // captured reports whether a bake made the AMI or snapshot: one that copied its tags from a server or a volume names that.
@@ -149,7 +157,7 @@ func (e *Estate) deregister(ctx context.Context, region *ec2.Region, id string) 
 	return region.Deregister(ctx, id, true)
 }
 
-// Named gives every id that the ledger names: the servers of fleets, AMIs and snapshots of versions that are neither
+// Named gives every id that the ledger names: the servers of fleets and the root volumes that they go back to, AMIs and snapshots of versions that are neither
 // abandoned nor retired, and builders that are still to be kept.
 func (e *Estate) Named(ctx context.Context) (map[string]bool, error) {
 	named := map[string]bool{}
@@ -188,6 +196,9 @@ func (e *Estate) nameServers(ctx context.Context, named map[string]bool) error {
 		for _, s := range append(servers, seconds...) {
 			if s.InstanceID != "" {
 				named[s.InstanceID] = true
+			}
+			if s.Kept != nil {
+				named[s.Kept.Volume] = true
 			}
 		}
 	}

@@ -21,6 +21,7 @@ type Instance struct {
 	// Holds: it has what only one server can hold and what outlives it: a volume, a second interface, an Elastic IP address.
 	Holds                    bool
 	Volumes                  map[string]string // device to volume id
+	Outlives                 []string          // of these volumes, those that stay when it goes
 	Architecture, Platform   string            // x86_64 or arm64; linux or windows
 	InstanceProfile, KeyName string
 	SecurityGroupIDs         []string

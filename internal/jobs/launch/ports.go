@@ -37,10 +37,16 @@ type Surroundings interface {
 	TemplateVersion(ctx context.Context, template cloud.LaunchTemplate) (exists bool, imageID string, err error)
 }
 
-// EC2 is both.
+// Tags are put on what EC2 has.
+type Tags interface {
+	Tag(ctx context.Context, ids []string, tags map[string]string) error
+}
+
+// EC2 is all of it.
 type EC2 interface {
 	Servers
 	Surroundings
+	Tags
 }
 
 // Quotas are the account's in one region.

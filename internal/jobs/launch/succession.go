@@ -153,6 +153,8 @@ type HeirResult struct {
 	// Missing were not granted, because of Shortage.
 	Missing  ordinals.Set `json:"missing,omitzero"`
 	Shortage string       `json:"shortage,omitempty"`
+	// Outliving have volumes of their own that stay when their servers go.
+	Outliving ordinals.Set `json:"outliving,omitzero"`
 }
 
 // seconds is the ledger as a succession sees it: its servers are those in the second slots.

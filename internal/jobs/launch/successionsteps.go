@@ -90,7 +90,8 @@ func (s *succession) Committed() bool { return false }
 // Result tells who passed. What is neither up nor failed was not granted, or died before anybody could tell why.
 func (s *succession) Result() any {
 	p := &s.progress
-	result := HeirResult{Passed: p.Up, Failed: p.Failed, Failures: p.Failures, Missing: p.Planned.Minus(p.Up).Minus(p.Failed), Shortage: p.Shortage}
+	result := HeirResult{Passed: p.Up, Failed: p.Failed, Failures: p.Failures, Missing: p.Planned.Minus(p.Up).Minus(p.Failed), Shortage: p.Shortage,
+		Outliving: common(p.Up, p.Outliving)}
 	if !p.Settled {
 		result.Passed, result.Missing = ordinals.Set{}, p.Planned.Minus(p.Failed)
 	}

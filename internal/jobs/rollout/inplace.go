@@ -9,8 +9,12 @@ import (
 	"github.com/stampmill/stampmill/internal/jobs/ledger"
 )
 
-// TagReplaced is on root volumes that were replaced and are kept until their fleet is done: the fleet's name.
-const TagReplaced = jobs.TagPrefix + "replaced"
+// TagReplaced is on root volumes that were replaced and are kept until their fleet is done: the fleet's name, or rootReturned
+// since their servers have them again.
+const (
+	TagReplaced  = jobs.TagPrefix + "replaced"
+	rootReturned = "returned" // no fleet's: the tag's value is compared with TagFleet's
+)
 
 // rootChunkSize bounds how many servers are taken out together: their tasks stand in the job's item.
 const rootChunkSize = 250

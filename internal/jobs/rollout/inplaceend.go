@@ -201,7 +201,9 @@ func (r *inPlace) finish(ctx context.Context, turn *jobs.Turn) (jobs.Move, error
 	if err != nil {
 		return jobs.Move{}, err
 	}
-	disks, err := r.roots().DisksTagged(ctx, r.rootTags(turn, true))
+	tags := r.rootTags(turn)
+	tags[TagReplaced] = r.fleet()
+	disks, err := r.roots().DisksTagged(ctx, tags)
 	if err != nil {
 		return jobs.Move{}, err
 	}

@@ -3,6 +3,8 @@ package rollout
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/stampmill/stampmill/internal/jobs"
@@ -45,14 +47,14 @@ func (r *inPlace) keep(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) 
 		if volume == "" || c.Tasks[server.Ordinal] != "" {
 			continue
 		}
-		server.Kept = &ledger.KeptRoot{Volume: volume, Image: server.Image, AMI: server.AMI}
+		server.Kept = &ledger.KeptRoot{Volume: volume, Image: server.Image, AMI: server.AMI, Stays: slices.Contains(instance.Outlives, volume)}
 		kept, volumes = append(kept, server), append(volumes, volume)
 	}
 	if len(kept) > 0 {
 		if err := r.Ledger.PutServers(ctx, turn.Guard(), kept); err != nil {
 			return jobs.Move{}, err
 		}
-		if err := r.roots().Tag(ctx, volumes, r.rootTags(turn, true)); err != nil {
+		if err := r.roots().Tag(ctx, volumes, r.replacedTags(turn)); err != nil {
 			return jobs.Move{}, err
 		}
 	}
@@ -60,12 +62,17 @@ func (r *inPlace) keep(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) 
 	return jobs.Done(), turn.Save(ctx)
 }
 
-// rootTags are those of root volumes: the fleet's, and whether they are kept only until it is done.
-func (r *inPlace) rootTags(turn *jobs.Turn, replaced bool) map[string]string {
-	tags := map[string]string{jobs.TagInstallation: turn.Installation, launch.TagFleet: r.fleet()}
-	if replaced {
-		tags[TagReplaced] = r.fleet()
-	}
+// rootTags are those of root volumes of the fleet.
+func (r *inPlace) rootTags(turn *jobs.Turn) map[string]string {
+	return map[string]string{jobs.TagInstallation: turn.Installation, launch.TagFleet: r.fleet()}
+}
+
+// replacedTags are those of root volumes that are kept only until the fleet is done. They name the rollout: what a lost one leaves
+// is the reaper's, once the ledger does not name it any more.
+func (r *inPlace) replacedTags(turn *jobs.Turn) map[string]string {
+	tags := turn.Tags("root")
+	maps.Copy(tags, r.rootTags(turn))
+	tags[TagReplaced] = r.fleet()
 	return tags
 }
 
@@ -132,7 +139,7 @@ func (r *inPlace) mark(ctx context.Context, turn *jobs.Turn, servers []ledger.Se
 	if len(volumes) == 0 {
 		return nil
 	}
-	return r.roots().Tag(ctx, volumes, r.rootTags(turn, true))
+	return r.roots().Tag(ctx, volumes, r.replacedTags(turn))
 }
 
 // refused: asking the same again would change nothing.
@@ -241,7 +248,7 @@ func (r *inPlace) noteRoots(ctx context.Context, turn *jobs.Turn, set ordinals.S
 	if err != nil {
 		return err
 	}
-	var fresh []string
+	var fresh, returned []string
 	for i, server := range servers {
 		instance := instances[server.InstanceID]
 		volume := instance.Volumes[instance.RootDevice]
@@ -254,9 +261,12 @@ func (r *inPlace) noteRoots(ctx context.Context, turn *jobs.Turn, set ordinals.S
 		case c.Back:
 			server.Image, server.AMI = c.Image.Ref, c.Image.AMI
 		}
-		if back && former != nil && volume == former.Volume { // it comes without the attribute
-			if err := r.roots().GoWith(ctx, server.InstanceID, instance.RootDevice); err != nil && !jobs.IsClass(err, jobs.NotFound) {
-				return err
+		if back && former != nil && volume == former.Volume {
+			returned = append(returned, volume)
+			if !former.Stays { // it comes without the attribute
+				if err := r.roots().GoWith(ctx, server.InstanceID, instance.RootDevice); err != nil && !jobs.IsClass(err, jobs.NotFound) {
+					return err
+				}
 			}
 		} else if volume != "" {
 			fresh = append(fresh, volume)
@@ -264,7 +274,12 @@ func (r *inPlace) noteRoots(ctx context.Context, turn *jobs.Turn, set ordinals.S
 		servers[i] = server
 	}
 	if len(fresh) > 0 {
-		if err := r.roots().Tag(ctx, fresh, r.rootTags(turn, false)); err != nil && !jobs.IsClass(err, jobs.NotFound) {
+		if err := r.roots().Tag(ctx, fresh, r.rootTags(turn)); err != nil && !jobs.IsClass(err, jobs.NotFound) {
+			return err
+		}
+	}
+	if len(returned) > 0 {
+		if err := r.roots().Tag(ctx, returned, map[string]string{TagReplaced: rootReturned}); err != nil && !jobs.IsClass(err, jobs.NotFound) {
 			return err
 		}
 	}

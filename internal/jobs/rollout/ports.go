@@ -14,6 +14,7 @@ type Servers interface {
 	Terminate(ctx context.Context, ids ...string) error
 	Stop(ctx context.Context, ids ...string) error
 	Start(ctx context.Context, ids ...string) error
+	Tag(ctx context.Context, ids []string, tags map[string]string) error
 }
 
 // RootVolumes is EC2's replacement of root volumes in one account and region.

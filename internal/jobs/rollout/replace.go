@@ -56,6 +56,8 @@ type chunk struct {
 	// Parks: the old servers are stopped before their successors are launched.
 	Parks  bool         `json:"parks,omitempty"`
 	Passed ordinals.Set `json:"passed,omitzero"`
+	// Outliving have successors with volumes of their own that outlive them.
+	Outliving ordinals.Set `json:"outliving,omitzero"`
 	// Estates are what the successors take over from the old servers.
 	Estates map[int]launch.Estate `json:"estates,omitempty"`
 }
@@ -258,7 +260,7 @@ func (r *replace) takeIn(turn *jobs.Turn, lot lot, child jobs.ChildResult) {
 		}
 		return
 	}
-	c.Passed = common(result.Passed, c.Ordinals)
+	c.Passed, c.Outliving = common(result.Passed, c.Ordinals), result.Outliving
 	reasons := map[int]launch.Failure{}
 	for _, failure := range result.Failures {
 		reasons[failure.Ordinal] = failure

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stampmill/stampmill/internal/jobs"
 	"github.com/stampmill/stampmill/internal/jobs/cloud"
+	"github.com/stampmill/stampmill/internal/jobs/launch"
 	"github.com/stampmill/stampmill/internal/jobs/launch/ordinals"
 	"github.com/stampmill/stampmill/internal/jobs/ledger"
 )
@@ -41,12 +42,33 @@ func (r *replace) swap(ctx context.Context, turn *jobs.Turn, _ lot) (jobs.Move, 
 		swaps = append(swaps, ledger.Swap{New: successor, Old: holder})
 	}
 	if len(swaps) > 0 {
+		if move, err := r.keepVolumes(ctx, swaps); err != nil || !move.IsDone() {
+			return move, err
+		}
 		if err := r.Ledger.Swap(ctx, turn.Guard(), swaps); err != nil {
 			return jobs.Move{}, err
 		}
 	}
 	r.passed(c.Passed)
 	return r.afterSwap(turn), turn.Save(ctx)
+}
+
+// keepVolumes marks volumes of the successors that outlive them, before these become the holders.
+func (r *replace) keepVolumes(ctx context.Context, swaps []ledger.Swap) (jobs.Move, error) {
+	var successors []ledger.Server
+	for _, swap := range swaps {
+		if r.state.Chunk.Outliving.Has(swap.New.Ordinal) {
+			successors = append(successors, swap.New)
+		}
+	}
+	if len(successors) == 0 {
+		return jobs.Done(), nil
+	}
+	instances, err := r.ec2().Instances(ctx, ledger.InstanceIDs(successors)...)
+	if err != nil {
+		return jobs.Move{}, err
+	}
+	return launch.KeepVolumes(ctx, r.ec2(), instances)
 }
 
 func (r *replace) afterSwap(turn *jobs.Turn) jobs.Move {

@@ -197,6 +197,11 @@ func (w *World) Terminate(_ context.Context, ids ...string) error {
 	})
 }
 
+// Tag takes what volumes are marked with.
+func (w *World) Tag(_ context.Context, _ []string, _ map[string]string) error {
+	return w.ec2Call("CreateTags", func() error { return nil })
+}
+
 // Stop stops running instances.
 func (w *World) Stop(_ context.Context, ids ...string) error {
 	return w.ec2Call("StopInstances", func() error {
