@@ -260,7 +260,8 @@ func (r *replace) takeIn(turn *jobs.Turn, lot lot, child jobs.ChildResult) {
 		}
 		return
 	}
-	c.Passed, c.Outliving = common(result.Passed, c.Ordinals), result.Outliving
+	c.Passed = common(result.Passed, c.Ordinals)
+	c.Outliving = result.Outliving
 	reasons := map[int]launch.Failure{}
 	for _, failure := range result.Failures {
 		reasons[failure.Ordinal] = failure
