@@ -32,14 +32,16 @@ func refreshMutants() []mutant {
 			tests:  in(rigTests, "TestAGroupThatFollowsWhatMovesIsRefused"),
 		},
 		{
-			name:   "cancelled-group-rolls-on",
-			breaks: "a cancelled rollout refreshes the rest of its group, and never ends",
-			edits: []edit{{rolloutFolder + "refreshend.go", ` || turn.Job.Phase == jobs.Undoing {
-		return jobs.Done(), r.leave(ctx, turn)
-	}`, ` {
-		return jobs.Done(), r.leave(ctx, turn)
-	}`}},
-			tests: in(rigTests, "TestACancelledRolloutLeavesNoRefreshBehind"),
+			name:   "group-stays-behind",
+			breaks: "a rollout succeeds though its group launches the former image from now on",
+			edits:  []edit{{rolloutFolder + "refreshmove.go", `	if err != nil || p.Held != "" || !r.behind(g, r.state.Versions[to.AMI]) {`, `	if true || err != nil || p.Held != "" || !r.behind(g, r.state.Versions[to.AMI]) {`}},
+			tests:  in(rigTests, "TestARolloutWhoseGroupDoesNotMoveIsNotDone"),
+		},
+		{
+			name:   "uncounted-instances-stay",
+			breaks: "instances that a failed refresh brought stay on the way back",
+			edits:  []edit{{rolloutFolder + "refreshmove.go", `	return r.progress.Back && ours != version`, `	return false && ours != version`}},
+			tests:  in(rigTests, "TestARolloutWhoseGroupDoesNotMoveIsNotDone"),
 		},
 	}
 }

@@ -19,13 +19,18 @@ const (
 // roll is the whole of a rollout but its beginning and its end.
 func (r *rollout) roll(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
 	r.obey(turn)
-	for !r.over() {
-		move, err := r.advance(ctx, turn)
-		if err != nil || !move.IsDone() {
+	for {
+		for !r.over() {
+			move, err := r.advance(ctx, turn)
+			if err != nil || !move.IsDone() {
+				return move, err
+			}
+		}
+		move, err := r.strategy().conclude(ctx, turn)
+		if err != nil || !move.IsDone() || r.over() {
 			return move, err
 		}
 	}
-	return jobs.Done(), nil
 }
 
 // over: the last wave has passed.
@@ -61,8 +66,7 @@ func (r *rollout) advance(ctx context.Context, turn *jobs.Turn) (jobs.Move, erro
 func (r *rollout) rollWave(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
 	p := &r.progress
 	if !r.strategy().busy() {
-		w := p.Waves[p.Wave]
-		switch opens, ok := r.opens(turn.Now()); {
+		switch {
 		case p.Failed.Len() > p.Budget:
 			r.stop(turn, fmt.Sprintf("%d successors failed, %d may: ordinal %d: %s", p.Failed.Len(), p.Budget, p.Failures[len(p.Failures)-1].Ordinal,
 				p.Failures[len(p.Failures)-1].Reason))
@@ -73,15 +77,28 @@ func (r *rollout) rollWave(ctx context.Context, turn *jobs.Turn) (jobs.Move, err
 		case p.todo().Empty():
 			r.enter(turn, gating)
 			return jobs.Done(), nil
-		case p.Paused:
-			return jobs.Wait(personPoll, "a person's resume: it is paused in wave %s", w.Name), nil
-		case !ok:
-			return jobs.Fail("the window never opens"), nil
-		case opens.After(turn.Now()):
-			return jobs.Wait(opens.Sub(turn.Now()), "the window, which opens at %s", opens.Format(time.RFC3339)), nil
+		}
+		if move := r.halted(turn, "in wave "+p.Waves[p.Wave].Name); !move.IsDone() {
+			return move, nil
 		}
 	}
 	return r.strategy().roll(ctx, turn, p.lot())
+}
+
+// halted is what a rollout waits for before it takes more servers: a person, or the window; else Done. The way back heeds no window.
+func (r *rollout) halted(turn *jobs.Turn, where string) jobs.Move {
+	opens, ok := r.opens(turn.Now())
+	switch {
+	case r.progress.Paused:
+		return jobs.Wait(personPoll, "a person's resume: it is paused %s", where)
+	case r.progress.Back:
+		return jobs.Done()
+	case !ok:
+		return jobs.Fail("the window never opens")
+	case opens.After(turn.Now()):
+		return jobs.Wait(opens.Sub(turn.Now()), "the window, which opens at %s", opens.Format(time.RFC3339))
+	}
+	return jobs.Done()
 }
 
 func (r *rollout) opens(now time.Time) (time.Time, bool) {
@@ -174,8 +191,11 @@ func (r *rollout) rollBack(ctx context.Context, turn *jobs.Turn) (jobs.Move, err
 		case lot.Ordinals.Empty() && !p.Stuck.Empty():
 			return r.retryBack(turn), nil
 		case lot.Ordinals.Empty():
-			move, err := r.strategy().finish(ctx, turn)
-			if err != nil || !move.IsDone() {
+			move, err := r.strategy().conclude(ctx, turn)
+			if err != nil || !move.IsDone() || p.Held != "" {
+				return move, err
+			}
+			if move, err := r.strategy().finish(ctx, turn); err != nil || !move.IsDone() {
 				return move, err
 			}
 			return jobs.Fail("%s; rolled back to %s", p.Why, p.Former), nil

@@ -44,8 +44,8 @@ type refreshing struct {
 	Run      *refreshRun       `json:"run,omitempty"`
 	// Past are refreshes of ours that have ended, by id.
 	Past []string `json:"past,omitempty"`
-	// Moved: the group was told its last version, or could not be.
-	Moved bool `json:"moved,omitempty"`
+	// Why the last refresh of ours did not succeed.
+	Why string `json:"why,omitempty"`
 }
 
 // refreshRun is an instance refresh of ours. It is saved before AWS is asked for it, since that call has no token.
@@ -54,6 +54,8 @@ type refreshRun struct {
 	Lot        ordinals.Set `json:"lot"`
 	Checkpoint int          `json:"checkpoint,omitempty"` // percent of the group; 0: it goes on to the end
 	ID         string       `json:"id,omitempty"`
+	// Moves: it is for the group itself, after the waves.
+	Moves bool `json:"moves,omitempty"`
 	// Ending: we asked for its end, at its checkpoint or, if Early, before it.
 	Ending bool `json:"ending,omitempty"`
 	Early  bool `json:"early,omitempty"`
@@ -158,6 +160,9 @@ func (r *refresh) busy() bool { return r.state.Run != nil }
 
 // roll carries one instance refresh through.
 func (r *refresh) roll(ctx context.Context, turn *jobs.Turn, lot lot) (jobs.Move, error) {
+	if r.state.Run != nil && r.state.Run.Moves {
+		return r.conclude(ctx, turn)
+	}
 	if r.state.Run == nil {
 		move, err := r.begin(ctx, turn, lot)
 		if err != nil || !move.IsDone() || r.state.Run == nil {

@@ -77,59 +77,7 @@ func (r *refresh) recount(ctx context.Context, turn *jobs.Turn, g cloud.Group) e
 	return err
 }
 
-// finish has AWS move the group to the image's version, if the last refresh has not done so: a refresh that finds nothing to replace
-// ends at once. Then the rows leave the ledger. A cancelled rollout moves nothing any more: such a refresh would roll the rest.
+// finish takes all rows out: the group keeps its own instances, and the ledger's rows would only age.
 func (r *refresh) finish(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
-	p := &r.progress
-	to := p.Image
-	if p.Back {
-		to = p.BackTo
-	}
-	if r.state.Template.ID == "" || to.AMI == "" || r.state.Moved || turn.Job.Phase == jobs.Undoing {
-		return jobs.Done(), r.leave(ctx, turn)
-	}
-	if r.state.Run != nil {
-		return r.lastRefresh(ctx, turn, to)
-	}
-	if !p.Failed.Empty() && !p.Back || !p.Stuck.Empty() {
-		turn.Warn("the group %s still launches version %s: some of its instances could not be refreshed", p.Group, r.state.Template.Version)
-		return jobs.Done(), r.leave(ctx, turn)
-	}
-	version, move, err := r.version(ctx, turn, to)
-	if err != nil || !move.IsDone() {
-		return move, err
-	}
-	g, err := r.group(ctx)
-	if err != nil {
-		return jobs.Move{}, err
-	}
-	if g.Template.ID == r.state.Template.ID && g.Template.Version == version {
-		return jobs.Done(), r.leave(ctx, turn)
-	}
-	if move, err := r.alone(ctx, turn); err != nil || !move.IsDone() {
-		return move, err
-	}
-	r.state.Run = &refreshRun{Version: version}
-	if err := turn.Save(ctx); err != nil {
-		return jobs.Move{}, err
-	}
-	return r.lastRefresh(ctx, turn, to)
-}
-
-// lastRefresh carries the refresh through that moves the group.
-func (r *refresh) lastRefresh(ctx context.Context, turn *jobs.Turn, to image) (jobs.Move, error) {
-	move, err := r.watch(ctx, turn, lot{Image: to, Back: r.progress.Back})
-	if err != nil || !move.IsDone() {
-		return move, err
-	}
-	r.state.Moved = true
-	g, err := r.group(ctx)
-	if err != nil {
-		return jobs.Move{}, err
-	}
-	if version := r.state.Versions[to.AMI]; g.Template.Version != version {
-		turn.Warn("the group %s still launches version %s: the instance refresh to version %s did not succeed", g.Name, g.Template.Version, version)
-	}
-	r.progress.Held = ""
-	return jobs.Yield(), turn.Save(ctx)
+	return jobs.Done(), r.leave(ctx, turn)
 }

@@ -194,7 +194,8 @@ func (r *refresh) close(ctx context.Context, turn *jobs.Turn, lot lot, f cloud.R
 		p.Held = "somebody cancelled the instance refresh " + f.ID
 		turn.Warn("it holds: %s", p.Held)
 	default:
-		r.fail(rest, fmt.Sprintf("the instance refresh %s is %s: %s%s", f.ID, f.Status, f.Reason, f.RollbackReason))
+		r.state.Why = fmt.Sprintf("the instance refresh %s is %s: %s%s", f.ID, f.Status, f.Reason, f.RollbackReason)
+		r.fail(rest, r.state.Why)
 	}
 	r.forgetRun(f.ID)
 	return jobs.Done(), turn.Save(ctx)

@@ -266,3 +266,6 @@ func ended(instance cloud.Instance, seen bool, waited time.Duration) bool {
 	}
 	return instance.State == "terminated" || instance.State == "shutting-down"
 }
+
+// conclude has nothing to do: what is launched later follows the fleet's image.
+func (r *replace) conclude(context.Context, *jobs.Turn) (jobs.Move, error) { return jobs.Done(), nil }

@@ -10,7 +10,7 @@ import (
 // strategy is how servers come to run another image. The rollout decides which servers, when, and what follows a failure; the
 // strategy keeps what it needs between deliveries in a field of its own in the progress.
 //
-// roll, abandon and finish are called again and again, a delivery at a time, until they answer Done: each looks, acts,
+// roll, abandon, conclude and finish are called again and again, a delivery at a time, until they answer Done: each looks, acts,
 // records, and returns its wait or its children. What they make must survive a worker that dies before and after each call.
 type strategy interface {
 	// prepare looks up all that is needed to bring servers to an image, a version of ours or an AMI, before the first of them is
@@ -25,6 +25,9 @@ type strategy interface {
 	// what there is from the ledger and from EC2, also after a delivery that recorded nothing; with nothing under way it is
 	// Done at once.
 	abandon(ctx context.Context, turn *jobs.Turn) (jobs.Move, error)
+	// conclude comes when all servers of the waves run the image, or all that were rolled are back: it has what is launched from now
+	// on run the same. Where that fails it stops the rollout: then another call follows once a person resumed it.
+	conclude(ctx context.Context, turn *jobs.Turn) (jobs.Move, error)
 	// finish removes what was kept until the fleet was done.
 	finish(ctx context.Context, turn *jobs.Turn) (jobs.Move, error)
 }
