@@ -33,7 +33,7 @@ func unmoved(r *rig.Rig) error {
 	}
 	if _, err := own.Groups.StartInstanceRefresh(background, &autoscaling.StartInstanceRefreshInput{AutoScalingGroupName: aws.String("pool"),
 		DesiredConfiguration: &groups.DesiredConfiguration{LaunchTemplate: &groups.LaunchTemplateSpecification{LaunchTemplateName: aws.String("pool"), Version: aws.String("2")}},
-		Preferences: &groups.RefreshPreferences{InstanceWarmup: aws.Int32(0), MinHealthyPercentage: aws.Int32(0), BakeTime: aws.Int32(100000)}}); err != nil {
+		Preferences:          &groups.RefreshPreferences{InstanceWarmup: aws.Int32(0), MinHealthyPercentage: aws.Int32(0), BakeTime: aws.Int32(100000)}}); err != nil {
 		return err
 	}
 	time.Sleep(20 * time.Minute)
@@ -94,7 +94,8 @@ func TestARolloutWhoseGroupDoesNotMoveIsNotDone(t *testing.T) {
 				time.Sleep(30 * time.Minute)
 				row, err := r.User.Store.Load(background, ids[0])
 				if err != nil || row.Job.State != jobs.Open || row.Job.Wait == nil || !strings.Contains(row.Job.Wait.For, "still launches version 1") {
-					panic(fmt.Sprintf("the rollout whose group does not move is %+v, %v", row, err))
+					t.Errorf("the rollout whose group does not move is %+v, %v", row, err)
+					return
 				}
 				raise(r, alarms.StateValueOk)
 				if err := r.User.Queue.Send(background, jobs.LaneHigh, &jobs.Message{Type: jobs.Ordering, Job: ids[0], Run: 1, Verb: jobs.Resume, At: time.Now()}, 0); err != nil {
@@ -152,7 +153,7 @@ func TestAPauseHoldsTheGroupsMoveUp(t *testing.T) {
 		order(jobs.Pause)
 		time.Sleep(30 * time.Minute)
 		if all, err := refreshesNow(r); err != nil || len(all) != 2 || all[0].Status != groups.InstanceRefreshStatusCancelled {
-			panic(fmt.Sprintf("while it is paused: %+v, %v", all, err))
+			t.Errorf("while it is paused: %+v, %v", all, err)
 		}
 		order(jobs.Resume)
 	}
