@@ -66,6 +66,7 @@ func (r *rollout) advance(ctx context.Context, turn *jobs.Turn) (jobs.Move, erro
 func (r *rollout) rollWave(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
 	p := &r.progress
 	if !r.strategy().busy() {
+		w := p.Waves[p.Wave]
 		switch {
 		case p.Failed.Len() > p.Budget:
 			r.stop(turn, fmt.Sprintf("%d successors failed, %d may: ordinal %d: %s", p.Failed.Len(), p.Budget, p.Failures[len(p.Failures)-1].Ordinal,
@@ -78,7 +79,7 @@ func (r *rollout) rollWave(ctx context.Context, turn *jobs.Turn) (jobs.Move, err
 			r.enter(turn, gating)
 			return jobs.Done(), nil
 		}
-		if move := r.halted(turn, "in wave "+p.Waves[p.Wave].Name); !move.IsDone() {
+		if move := r.halted(turn, "in wave "+w.Name); !move.IsDone() {
 			return move, nil
 		}
 	}
