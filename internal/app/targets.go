@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -60,7 +61,7 @@ func (a *App) TargetsKnown(configured []jobs.Target) func(context.Context) ([]jo
 			}
 			for _, v := range versions {
 				for _, ami := range v.AMIs() {
-					add(jobs.Target{Role: image.Role, Region: ami.Region})
+					add(jobs.Target{Role: cmp.Or(ami.Role, image.Role), Region: ami.Region})
 				}
 			}
 		}

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// Await is a thing whose event ends a wait early. The region is the job's where it is empty.
+// Await is a thing whose event ends a wait early. Account and region are the job's where they are empty.
 type Await struct {
-	Region string
+	Account, Region string
 	// ID is an instance's, an AMI's, a snapshot's or an SSM command's.
 	ID string
 }
@@ -60,9 +60,9 @@ func (e *Engine) awaitKeys(target Target, things []Await) []string {
 	if e.Awaits == nil {
 		return nil
 	}
-	account := cmp.Or(target.Account(), e.Account)
 	var keys []string
 	for _, thing := range things {
+		account := cmp.Or(thing.Account, target.Account(), e.Account)
 		region := cmp.Or(thing.Region, target.Region, e.Region)
 		if account == "" || region == "" || thing.ID == "" {
 			continue

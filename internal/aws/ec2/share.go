@@ -46,19 +46,40 @@ func (r *Region) ImageShares(ctx context.Context, imageID string) (c.Share, erro
 	return share, nil
 }
 
-// ShareSnapshot lets the accounts make volumes of the snapshot. Snapshots cannot be shared with organisations.
-func (r *Region) ShareSnapshot(ctx context.Context, snapshotID string, accounts []string) error {
-	if len(accounts) == 0 {
-		return nil
+// SnapshotShares tells which accounts may make volumes of the snapshot.
+func (r *Region) SnapshotShares(ctx context.Context, snapshotID string) (c.Share, error) {
+	out, err := r.client.DescribeSnapshotAttribute(ctx, &ec2.DescribeSnapshotAttributeInput{
+		SnapshotId: aws.String(snapshotID), Attribute: types.SnapshotAttributeNameCreateVolumePermission,
+	})
+	if err != nil {
+		return c.Share{}, wrap(err, snapshotID)
 	}
-	var add []types.CreateVolumePermission
-	for _, account := range accounts {
-		add = append(add, types.CreateVolumePermission{UserId: aws.String(account)})
+	var share c.Share
+	for _, p := range out.CreateVolumePermissions {
+		if p.UserId != nil {
+			share.Accounts = append(share.Accounts, *p.UserId)
+		}
+		share.Public = share.Public || p.Group == types.PermissionGroupAll
+	}
+	return share, nil
+}
+
+// ShareSnapshot lets some accounts make volumes of the snapshot, and others no longer. Snapshots cannot be shared with
+// organizations.
+func (r *Region) ShareSnapshot(ctx context.Context, snapshotID string, add, remove []string) error {
+	of := func(accounts []string) (all []types.CreateVolumePermission) {
+		for _, account := range accounts {
+			all = append(all, types.CreateVolumePermission{UserId: aws.String(account)})
+		}
+		return all
+	}
+	if len(add)+len(remove) == 0 {
+		return nil
 	}
 	_, err := r.client.ModifySnapshotAttribute(ctx, &ec2.ModifySnapshotAttributeInput{
 		SnapshotId:             aws.String(snapshotID),
 		Attribute:              types.SnapshotAttributeNameCreateVolumePermission,
-		CreateVolumePermission: &types.CreateVolumePermissionModifications{Add: add},
+		CreateVolumePermission: &types.CreateVolumePermissionModifications{Add: of(add), Remove: of(remove)},
 	})
 	return wrap(err, snapshotID)
 }

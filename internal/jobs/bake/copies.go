@@ -15,7 +15,7 @@ func (b *program) copies(ctx context.Context, turn *jobs.Turn) (jobs.Move, error
 		b.progress.Copies = map[string]image{}
 	}
 	others := slices.DeleteFunc(sortedKeys(b.spec.CopyTo), func(region string) bool { return region == b.region })
-	return copies.Copier{Source: b.progress.Image.ID, Regions: others, Made: b.progress.Copies, Looks: b.looks(),
+	return copies.Copier{Source: b.progress.Image.ID, Places: others, Made: b.progress.Copies, Looks: b.looks(),
 		EC2: func(region string) copies.EC2 { return b.ec2In(region) },
 		Request: func(turn *jobs.Turn, region string) c.CopyRequest {
 			target := b.spec.CopyTo[region]

@@ -1,6 +1,7 @@
 package bake
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -18,7 +19,9 @@ func (b *program) retire(ctx context.Context, turn *jobs.Turn) (jobs.Move, error
 
 func (b *program) lifecycle(own int) lifecycle.Line {
 	return lifecycle.Line{Image: b.job.Name, Catalog: b.kind.Catalog, Keep: b.spec.Keep.keep(), Own: own,
-		EC2: func(region string) lifecycle.EC2 { return b.ec2In(region) }}
+		EC2: func(role, region string) lifecycle.EC2 {
+			return b.kind.EC2(jobs.Target{Role: cmp.Or(role, b.job.Target.Role), Region: region})
+		}}
 }
 
 func (k Keep) keep() lifecycle.Keep {

@@ -109,7 +109,7 @@ func (b *program) sourceAMI(ctx context.Context) (id, parent string, err error) 
 	if err != nil {
 		return "", "", err
 	}
-	return version.Regions[b.region].AMI, b.lineage(version), nil
+	return version.For(b.job.Target, b.region).AMI, b.lineage(version), nil
 }
 
 // lineage is what the new version remembers as its parent. A version that is layered on one of its own image has that one's
@@ -152,7 +152,7 @@ func (b *program) parentVersion(ctx context.Context, name string) (l.Version, er
 		return fail(fmt.Sprintf("version %d is not in the catalog", number), "see stampmill image show "+image)
 	case version.State != l.Available:
 		return fail(fmt.Sprintf("version %d is %s", number, version.State), "choose an available one")
-	case version.Regions[b.region].AMI == "":
+	case version.For(b.job.Target, b.region).AMI == "":
 		return fail(fmt.Sprintf("version %d has no AMI in %s", number, b.region), "copy it there first")
 	}
 	return version, nil

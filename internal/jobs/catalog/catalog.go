@@ -147,9 +147,9 @@ type progress struct {
 	Version int `json:"version,omitempty"`
 	// Moved is the move, once it is made.
 	Moved *l.Move `json:"moved,omitempty"`
-	// Shares are whom the AMIs were open to before they were disabled, by region.
+	// Shares are whom the AMIs were open to before they were disabled, by place: a region, or ACCOUNT/REGION.
 	Shares map[string][]string `json:"shares,omitempty"`
-	// Done are the regions whose AMI is as it is to be.
+	// Done are the places whose AMI is as it is to be.
 	Done map[string]string `json:"done,omitempty"`
 	// Templates are the versions that were added, by template and region.
 	Templates map[string]string `json:"templates,omitempty"`

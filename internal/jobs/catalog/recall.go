@@ -1,9 +1,9 @@
 package catalog
 
 import (
+	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -13,6 +13,16 @@ import (
 	l "github.com/stampmill/stampmill/internal/jobs/ledger"
 	"github.com/stampmill/stampmill/internal/jobs/release"
 )
+
+// launchable are the version's AMIs that servers are launched from, also those that other accounts own.
+func launchable(v l.Version) []l.Located {
+	return slices.DeleteFunc(v.AMIs(), func(ami l.Located) bool { return ami.Leaving })
+}
+
+// of is EC2 where the AMI is, in the account that owns it.
+func (p *program) of(ami l.Located) EC2 {
+	return p.EC2(jobs.Target{Role: cmp.Or(ami.Role, p.job.Target.Role), Region: ami.Region})
+}
 
 // version is the one that a recall or a restore is about.
 func (p *program) version(ctx context.Context) (l.Version, error) {
@@ -31,15 +41,15 @@ func (p *program) look(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) 
 		return jobs.Move{}, err
 	}
 	p.progress.Shares = map[string][]string{}
-	for _, region := range slices.Sorted(maps.Keys(v.Regions)) {
-		share, err := p.ec2(region).ImageShares(ctx, v.Regions[region].AMI)
+	for _, ami := range launchable(v) {
+		share, err := p.of(ami).ImageShares(ctx, ami.AMI)
 		switch {
 		case jobs.IsClass(err, jobs.NotFound, jobs.Propagating):
-			turn.Warn("%s of %s is not there in %s", v.Regions[region].AMI, v.Ref(), region)
+			turn.Warn("%s of %s is not there in %s", ami.AMI, v.Ref(), ami.Place())
 		case err != nil:
 			return jobs.Move{}, err
 		case !share.IsZero():
-			p.progress.Shares[region] = share.Principals()
+			p.progress.Shares[ami.Place()] = share.Principals()
 		}
 	}
 	return jobs.Done(), nil
@@ -113,7 +123,7 @@ func (p *program) available(ctx context.Context, turn *jobs.Turn) (jobs.Move, er
 
 const stateLook = 2 * time.Second
 
-// each brings the version's AMI in each region to a state, and looks again until it is there. An AMI that is neither ours nor adopted is
+// each brings each of the version's AMIs to a state, and looks again until it is there. An AMI that is neither ours nor adopted is
 // left alone, whatever the catalog says.
 func (p *program) each(ctx context.Context, turn *jobs.Turn, state string, act func(context.Context, EC2, string) error) (jobs.Move, error) {
 	v, err := p.version(ctx)
@@ -124,9 +134,9 @@ func (p *program) each(ctx context.Context, turn *jobs.Turn, state string, act f
 		p.progress.Done = map[string]string{}
 	}
 	waits := ""
-	for _, region := range slices.Sorted(maps.Keys(v.Regions)) {
-		ami, ec2 := v.Regions[region].AMI, p.ec2(region)
-		if p.progress.Done[region] != "" {
+	for _, located := range launchable(v) {
+		ami, place, ec2 := located.AMI, located.Place(), p.of(located)
+		if p.progress.Done[place] != "" {
 			continue
 		}
 		found, err := ec2.Images(ctx, ami)
@@ -134,13 +144,13 @@ func (p *program) each(ctx context.Context, turn *jobs.Turn, state string, act f
 		case err != nil:
 			return jobs.Move{}, err
 		case len(found) == 0 || found[0].State == "deregistered":
-			turn.Warn("%s of %s is not there in %s", ami, v.Ref(), region)
-			p.progress.Done[region] = "gone"
+			turn.Warn("%s of %s is not there in %s", ami, v.Ref(), place)
+			p.progress.Done[place] = "gone"
 		case found[0].State == state:
-			p.progress.Done[region] = ami
+			p.progress.Done[place] = ami
 		case found[0].Tags[jobs.TagInstallation] != turn.Installation && v.Imported == "":
-			turn.Warn("%s of %s in %s does not carry this installation's tag: it was left alone", ami, v.Ref(), region)
-			p.progress.Done[region] = "left alone"
+			turn.Warn("%s of %s in %s does not carry this installation's tag: it was left alone", ami, v.Ref(), place)
+			p.progress.Done[place] = "left alone"
 		default:
 			if err := act(ctx, ec2, ami); err != nil {
 				return jobs.Move{}, err
@@ -160,23 +170,25 @@ func (p *program) share(ctx context.Context, _ *jobs.Turn) (jobs.Move, error) {
 	if err != nil {
 		return jobs.Move{}, err
 	}
-	for _, region := range slices.Sorted(maps.Keys(v.Regions)) {
-		ami := v.Regions[region].AMI
-		if p.progress.Done[region] != ami {
+	for _, ami := range launchable(v) {
+		if p.progress.Done[ami.Place()] != ami.AMI {
 			continue
 		}
-		want := release.Of(v).Share
-		if shares := p.progress.Shares[region]; len(shares) > 0 {
+		var want c.Share
+		if ami.Role == "" {
+			want = release.Of(v).Share
+		}
+		if shares := p.progress.Shares[ami.Place()]; len(shares) > 0 {
 			want = c.ShareWith(shares)
 		}
 		if want.IsZero() {
 			continue
 		}
-		have, err := p.ec2(region).ImageShares(ctx, ami)
+		have, err := p.of(ami).ImageShares(ctx, ami.AMI)
 		if err != nil {
 			return jobs.Move{}, err
 		}
-		if err := p.ec2(region).ShareImage(ctx, ami, want.Minus(have), c.Share{}); err != nil {
+		if err := p.of(ami).ShareImage(ctx, ami.AMI, want.Minus(have), c.Share{}); err != nil {
 			return jobs.Move{}, err
 		}
 	}
@@ -223,8 +235,8 @@ type Fleets interface {
 // Running are the fleets that run a version, by its name or by one of its AMIs.
 func Running(ctx context.Context, ledger Fleets, v l.Version) ([]FleetUse, error) {
 	amis := map[string]bool{}
-	for _, copied := range v.Regions {
-		amis[copied.AMI] = true
+	for _, ami := range v.AMIs() {
+		amis[ami.AMI] = true
 	}
 	fleets, err := ledger.ListFleets(ctx)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stampmill/stampmill/internal/jobs"
 	c "github.com/stampmill/stampmill/internal/jobs/cloud"
+	l "github.com/stampmill/stampmill/internal/jobs/ledger"
 )
 
 // EC2 is what a copy asks of the region that it is made in.
@@ -37,34 +38,34 @@ type AMI struct {
 // Attempts is how often an AMI or a copy that EC2 gave up is begun anew.
 const Attempts = 3
 
-// Copier copies one AMI into several regions.
+// Copier copies one AMI into several places: regions, and regions of other accounts.
 type Copier struct {
 	// Source is the AMI to copy.
 	Source string
-	// Regions get a copy each, in this order.
-	Regions []string
-	EC2     func(region string) EC2
-	// Request is the copy that a region gets; token and tags of the thing are the copier's.
-	Request func(turn *jobs.Turn, region string) c.CopyRequest
-	// Made is the progress by region. It is not nil.
+	// Places get a copy each, in this order. Each is a region, or ACCOUNT/REGION of another account.
+	Places []string
+	EC2    func(place string) EC2
+	// Request is the copy that a place gets; token and tags of the thing are the copier's.
+	Request func(turn *jobs.Turn, place string) c.CopyRequest
+	// Made is the progress by place. It is not nil.
 	Made  map[string]AMI
 	Looks Looks
 }
 
-// Copy begins a copy in each region and waits for all, each region looked at when its own is due. One that failed is
+// Copy begins a copy in each place and waits for all, each place looked at when its own is due. One that failed is
 // begun anew, alone.
 func (k Copier) Copy(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
 	rest, pending := LongestLook, []jobs.Await(nil)
-	for _, region := range k.Regions {
-		if k.Made[region].Available {
+	for _, place := range k.Places {
+		if k.Made[place].Available {
 			continue
 		}
-		if k.Made[region].ID == "" {
-			if err := k.begin(ctx, turn, region); err != nil {
+		if k.Made[place].ID == "" {
+			if err := k.begin(ctx, turn, place); err != nil {
 				return jobs.Move{}, err
 			}
-		} else if k.Looks.Due(ctx, turn.Now(), k.Made[region], To(region), firstLook) {
-			available, err := k.look(ctx, turn, region)
+		} else if k.Looks.Due(ctx, turn.Now(), k.Made[place], To(place), firstLook) {
+			available, err := k.look(ctx, turn, place)
 			if err != nil {
 				return jobs.Move{}, err
 			}
@@ -72,8 +73,9 @@ func (k Copier) Copy(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
 				continue
 			}
 		}
-		pending = append(pending, jobs.Await{Region: region, ID: k.Made[region].ID})
-		rest = min(rest, k.Looks.Until(turn.Now(), k.Made[region], To(region), firstLook))
+		account, region := l.SplitPlace(place)
+		pending = append(pending, jobs.Await{Account: account, Region: region, ID: k.Made[place].ID})
+		rest = min(rest, k.Looks.Until(turn.Now(), k.Made[place], To(place), firstLook))
 	}
 	if len(pending) == 0 {
 		return jobs.Done(), nil
@@ -81,20 +83,20 @@ func (k Copier) Copy(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
 	return jobs.Look(rest, "copies in %d regions", len(pending)).Awaiting(pending...).InCompany(k.Looks.Pace(EventCompany)), nil
 }
 
-// Thing is what the copy in a region is called among what its job makes.
-func Thing(region string) string { return prefix + region }
+// Thing is what the copy in a place is called among what its job makes.
+func Thing(place string) string { return prefix + place }
 
 const prefix = "copy-"
 
 // IsCopy reports whether a thing, as its tag names it, is a copy.
 func IsCopy(thing string) bool { return strings.HasPrefix(thing, prefix) }
 
-func (k Copier) begin(ctx context.Context, turn *jobs.Turn, region string) error {
-	thing, ec2 := Thing(region), k.EC2(region)
+func (k Copier) begin(ctx context.Context, turn *jobs.Turn, place string) error {
+	thing, ec2 := Thing(place), k.EC2(place)
 	_, _, err := jobs.Make(ctx, turn, jobs.Making[string]{
 		Thing:         thing,
 		SkipFirstLook: true, // CopyImage has a token
-		Recorded:      func() (string, bool) { return k.Made[region].ID, k.Made[region].ID != "" },
+		Recorded:      func() (string, bool) { return k.Made[place].ID, k.Made[place].ID != "" },
 		Look: func(ctx context.Context) (string, bool, error) {
 			found, err := ec2.ImagesTagged(ctx, turn.Tags(thing))
 			if err != nil {
@@ -108,58 +110,58 @@ func (k Copier) begin(ctx context.Context, turn *jobs.Turn, region string) error
 			return "", false, nil
 		},
 		Act: func(ctx context.Context, token string) (string, error) {
-			q := k.Request(turn, region)
+			q := k.Request(turn, place)
 			q.Token, q.ImageTags[jobs.TagThing] = token, thing
 			q.SnapshotTags = q.ImageTags
 			return ec2.Copy(ctx, q)
 		},
-		Record: func(id string) { k.Made[region] = AMI{ID: id, Begun: turn.Now()} },
+		Record: func(id string) { k.Made[place] = AMI{ID: id, Begun: turn.Now()} },
 	})
 	if jobs.IsClass(err, jobs.NewAttempt) {
-		return k.another(ctx, turn, region, err.Error())
+		return k.another(ctx, turn, place, err.Error())
 	}
 	return err
 }
 
-// look reports whether the region's copy is available; one that failed is removed and begun anew.
-func (k Copier) look(ctx context.Context, turn *jobs.Turn, region string) (bool, error) {
-	made, ec2 := k.Made[region], k.EC2(region)
+// look reports whether the place's copy is available; one that failed is removed and begun anew.
+func (k Copier) look(ctx context.Context, turn *jobs.Turn, place string) (bool, error) {
+	made, ec2 := k.Made[place], k.EC2(place)
 	found, err := ec2.Images(ctx, made.ID)
 	if err != nil {
 		return false, err
 	}
 	if len(found) == 0 {
-		return false, &jobs.Error{Class: jobs.Propagating, Op: "await the copy in " + region, Thing: made.ID, Message: "it is not there"}
+		return false, &jobs.Error{Class: jobs.Propagating, Op: "await the copy in " + place, Thing: made.ID, Message: "it is not there"}
 	}
 	switch i := found[0]; i.State {
 	case "available":
 		made.Available, made.Snapshots, made.Took = true, i.Snapshots(), Took(ctx, turn.Now(), made.Begun, made.Looked)
-		k.Made[region] = made
+		k.Made[place] = made
 		return true, nil
 	case "pending", "transient":
 		made.Looked = turn.Now()
-		k.Made[region] = made
+		k.Made[place] = made
 		return false, nil
 	default:
 		if err := ec2.Deregister(ctx, made.ID, true); err != nil {
 			return false, err
 		}
-		return false, k.another(ctx, turn, region, fmt.Sprintf("%s is %s: %s", made.ID, i.State, orUnknown(i.StateReason)))
+		return false, k.another(ctx, turn, place, fmt.Sprintf("%s is %s: %s", made.ID, i.State, orUnknown(i.StateReason)))
 	}
 }
 
-// another begins another attempt in the region, a few times.
-func (k Copier) another(ctx context.Context, turn *jobs.Turn, region, reason string) error {
-	thing := Thing(region)
+// another begins another attempt in the place, a few times.
+func (k Copier) another(ctx context.Context, turn *jobs.Turn, place, reason string) error {
+	thing := Thing(place)
 	if turn.Attempt(thing) >= Attempts {
-		return jobs.Fatalf("copy to "+region, k.Source, reason, "check the KMS key and its policy")
+		return jobs.Fatalf("copy to "+place, k.Source, reason, "check the KMS key and its policy")
 	}
-	turn.Note("copy to %s: %s; it is begun anew", region, reason)
-	delete(k.Made, region)
+	turn.Note("copy to %s: %s; it is begun anew", place, reason)
+	delete(k.Made, place)
 	if err := turn.NewAttempt(ctx, thing); err != nil {
 		return err
 	}
-	return k.begin(ctx, turn, region)
+	return k.begin(ctx, turn, place)
 }
 
 func orUnknown(reason string) string {

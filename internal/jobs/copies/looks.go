@@ -27,8 +27,11 @@ const (
 	Young = 5 * time.Second
 )
 
-// To is under what name it is known how long copies to the region take.
-func To(region string) string { return "copy " + region }
+// To is under what name it is known how long copies to the place's region take, whoever owns them.
+func To(place string) string {
+	_, region := l.SplitPlace(place)
+	return "copy " + region
+}
 
 // Looks says when to look at an AMI that is being made.
 type Looks struct {

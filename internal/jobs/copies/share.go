@@ -21,10 +21,13 @@ func Unshareable(ctx context.Context, ec2 Snapshots, region string, ids []string
 		return "", err
 	}
 	for _, snapshot := range snapshots {
-		if snapshot.Encrypted && (public || strings.HasSuffix(snapshot.KMSKey, "alias/aws/ebs")) {
+		if snapshot.Encrypted && (public || ManagedKey(snapshot.KMSKey)) {
 			return fmt.Sprintf("the snapshot %s in %s is encrypted (%s): such an image cannot be shared; name a customer-managed kmsKey, and for a public image none",
 				snapshot.ID, region, snapshot.KMSKey), nil
 		}
 	}
 	return "", nil
 }
+
+// ManagedKey reports whether a key is AWS's own for volumes, which no other account can use.
+func ManagedKey(key string) bool { return strings.HasSuffix(key, "alias/aws/ebs") }

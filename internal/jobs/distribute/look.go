@@ -25,6 +25,7 @@ type survey struct {
 	version  l.Version
 	change   Change
 	images   map[string]c.Image // by AMI; those that are gone are missing
+	wanted   map[string]wanted
 	findings []jobs.Finding
 }
 
@@ -73,8 +74,9 @@ func (p *program) version(ctx context.Context) (l.Version, error) {
 }
 
 func (p *program) survey(ctx context.Context, v l.Version) (*survey, error) {
-	s := &survey{program: p, version: v, images: map[string]c.Image{}}
-	for _, look := range []func(context.Context) error{s.lookHome, s.lookImages, s.lookRegions, s.lookShares, s.lookUsers} {
+	s := &survey{program: p, version: v, images: map[string]c.Image{}, wanted: p.spec.wanted()}
+	p.progress.Roles = p.roles(v)
+	for _, look := range []func(context.Context) error{s.lookHome, s.lookImages, s.lookPlaces, s.lookLoans, s.lookShares, s.lookUsers} {
 		if err := look(ctx); err != nil {
 			return nil, err
 		}
@@ -106,7 +108,7 @@ func (s *survey) lookHome(context.Context) error {
 // lookImages asks EC2 for every AMI that the ledger names.
 func (s *survey) lookImages(ctx context.Context) error {
 	for _, ami := range s.version.AMIs() {
-		found, err := s.ec2(ami.Region).Images(ctx, ami.AMI)
+		found, err := s.ec2(ami.Place()).Images(ctx, ami.AMI)
 		if err != nil {
 			return err
 		}
@@ -122,53 +124,104 @@ func (s *survey) lookImages(ctx context.Context) error {
 	return nil
 }
 
-// lookRegions compares where the version is with where it is to be.
-func (s *survey) lookRegions(ctx context.Context) error {
-	if s.spec.Regions == nil {
-		return nil
-	}
-	for _, region := range slices.Sorted(maps.Keys(s.spec.Regions)) {
-		if region == s.change.Home {
+// lookPlaces compares where the version is with where it is to be.
+func (s *survey) lookPlaces(ctx context.Context) error {
+	for _, place := range slices.Sorted(maps.Keys(s.wanted)) {
+		if place == s.change.Home {
 			continue
 		}
-		has, there := s.version.Regions[region]
+		has, there := s.version.At(place)
 		if _, stands := s.images[has.AMI]; !there || !stands {
-			s.change.Copies = append(s.change.Copies, region)
+			s.change.Copies = append(s.change.Copies, place)
 			continue
 		}
-		as, err := s.encryptedAs(ctx, region, has)
+		as, err := s.encryptedAs(ctx, place, has)
 		if err != nil {
 			return err
 		}
 		if !as {
-			s.change.Copies = append(s.change.Copies, region)
-			s.change.Replaces[region] = has.AMI
+			s.change.Copies = append(s.change.Copies, place)
+			s.change.Replaces[place] = has.AMI
 		}
 	}
-	for region, has := range s.version.Regions {
-		if _, wanted := s.spec.Regions[region]; !wanted && region != s.change.Home {
-			s.change.Removes[region] = has.AMI
+	for _, ami := range s.version.AMIs() {
+		place := ami.Place()
+		if _, wanted := s.wanted[place]; !wanted && !ami.Leaving && place != s.change.Home && s.spec.names(place) {
+			s.change.Removes[place] = ami.AMI
 		}
 	}
-	found, err := preflight.Regions(ctx, s.ec2(s.change.Home), s.change.Copies, "regions")
-	s.findings = append(s.findings, found...)
-	return err
+	return s.lookEnabled(ctx)
+}
+
+// lookEnabled finds regions for copies that do not exist, or that an account has not enabled.
+func (s *survey) lookEnabled(ctx context.Context) error {
+	byAccount := map[string][]string{}
+	for _, place := range s.change.Copies {
+		account, region := l.SplitPlace(place)
+		byAccount[account] = append(byAccount[account], region)
+	}
+	for _, account := range slices.Sorted(maps.Keys(byAccount)) {
+		field := []any{"regions"}
+		if account != "" {
+			field = s.wanted[l.Place(account, byAccount[account][0])].field[:3]
+		}
+		found, err := preflight.Regions(ctx, s.ec2(l.Place(account, s.change.Home)), byAccount[account], field...)
+		if err != nil {
+			return err
+		}
+		s.findings = append(s.findings, found...)
+	}
+	return nil
+}
+
+// lookLoans finds what keeps other accounts from copying: AMIs that are encrypted under a key that they cannot use, and accounts
+// that are no others.
+func (s *survey) lookLoans(ctx context.Context) error {
+	home := s.images[s.change.Source]
+	for i, copied := range s.spec.AccountCopies {
+		if own := cmp.Or(s.job.Target.Account(), home.OwnerID); copied.account() == own {
+			s.findings = append(s.findings, jobs.Finding{Field: []any{"accountCopies", i, "role"}, Message: own + " is the image's own account",
+				Hint: "list the regions under regions"})
+		}
+	}
+	s.change.Snapshots = home.Snapshots()
+	if len(s.change.borrowers()) == 0 {
+		return nil
+	}
+	snapshots, err := s.ec2(s.change.Home).Snapshots(ctx, s.change.Snapshots...)
+	if err != nil {
+		return err
+	}
+	for _, snapshot := range snapshots {
+		switch {
+		case !snapshot.Encrypted:
+		case copies.ManagedKey(snapshot.KMSKey):
+			s.findings = append(s.findings, jobs.Finding{Field: []any{"accountCopies"}, Message: fmt.Sprintf(
+				"the snapshot %s in %s is encrypted under the AWS-managed key: no other account can copy it", snapshot.ID, s.change.Home),
+				Hint: "bake the image under a customer-managed key"})
+		default:
+			s.findings = append(s.findings, jobs.Finding{Field: []any{"accountCopies"}, Warning: true, Message: fmt.Sprintf(
+				"the snapshot %s in %s is encrypted under %s: its key policy has to let the roles of accountCopies use it", snapshot.ID, s.change.Home, snapshot.KMSKey),
+				Hint: "kms:DescribeKey, Decrypt, ReEncryptFrom and CreateGrant"})
+		}
+	}
+	return nil
 }
 
 // encryptedAs reports whether a copy is encrypted as the spec wants. A spec without a key leaves it as it is. EC2 tells a key
 // by its ARN: an alias is compared with what the copy was asked for.
-func (s *survey) encryptedAs(ctx context.Context, region string, has l.RegionalCopy) (bool, error) {
-	want := s.spec.Regions[region]
+func (s *survey) encryptedAs(ctx context.Context, place string, has l.RegionalCopy) (bool, error) {
+	want := s.wanted[place].to
 	if want.KMSKey == "" && !want.Encrypted {
 		return true, nil
 	}
-	snapshots, err := s.ec2(region).Snapshots(ctx, s.images[has.AMI].Snapshots()...)
+	snapshots, err := s.ec2(place).Snapshots(ctx, s.images[has.AMI].Snapshots()...)
 	if err != nil {
 		return false, err
 	}
 	asked := has.KMSKey
 	if has.By == "" {
-		asked = bakedKey(s.version, region)
+		asked = bakedKey(s.version, place)
 	}
 	for _, snapshot := range snapshots {
 		same := want.KMSKey == "" || want.KMSKey == asked || snapshot.KMSKey == want.KMSKey || strings.HasSuffix(snapshot.KMSKey, "/"+want.KMSKey)
@@ -194,7 +247,7 @@ func bakedKey(v l.Version, region string) string {
 func (s *survey) lookShares(ctx context.Context) error {
 	want := s.spec.want()
 	for _, ami := range s.version.AMIs() {
-		if _, there := s.images[ami.AMI]; !there || s.spec.Share == nil && ami.AMI != s.change.Source {
+		if _, there := s.images[ami.AMI]; !there || ami.Role != "" || s.spec.Share == nil && ami.AMI != s.change.Source {
 			continue
 		}
 		have, err := s.ec2(ami.Region).ImageShares(ctx, ami.AMI)
@@ -232,7 +285,7 @@ func list(has []string, more c.Share) []string {
 
 // lookPublic finds regions in which the account blocks public AMIs.
 func (s *survey) lookPublic(ctx context.Context, want c.Share) error {
-	regions := slices.Clone(s.change.Copies)
+	regions := slices.DeleteFunc(slices.Clone(s.change.Copies), func(place string) bool { return strings.Contains(place, "/") })
 	for region, who := range s.change.Opens {
 		if slices.Contains(who, c.Everybody) {
 			regions = append(regions, region)
@@ -255,21 +308,25 @@ func (s *survey) lookPublic(ctx context.Context, want c.Share) error {
 	return nil
 }
 
-// lookUsers finds who uses the copies in regions that the spec no longer names.
+// lookUsers finds who uses the copies in places that the spec no longer names.
 func (s *survey) lookUsers(ctx context.Context) error {
-	for _, region := range slices.Sorted(maps.Keys(s.change.Removes)) {
-		ami := s.change.Removes[region]
-		if _, there := s.images[ami]; !there {
+	for _, ami := range s.version.AMIs() {
+		place := ami.Place()
+		if _, there := s.images[ami.AMI]; !there || s.change.Removes[place] != ami.AMI {
 			continue
 		}
-		users, err := s.users(ctx, s.version, l.Located{Region: region, RegionalCopy: s.version.Regions[region]}, false)
-		if err := jobs.Gather(&s.findings, err, "regions"); err != nil {
+		field := "regions"
+		if ami.Role != "" {
+			field = "accountCopies"
+		}
+		users, err := s.users(ctx, s.version, ami, false)
+		if err := jobs.Gather(&s.findings, err, field); err != nil {
 			return err
 		}
 		if len(users) > 0 {
-			s.findings = append(s.findings, jobs.Finding{Field: []any{"regions"},
-				Message: fmt.Sprintf("%s in %s, which regions does not list, is in use: %s", ami, region, some(users)),
-				Hint:    "roll or terminate what uses it, or list " + region + " among regions"})
+			s.findings = append(s.findings, jobs.Finding{Field: []any{field},
+				Message: fmt.Sprintf("%s in %s, which %s does not list, is in use: %s", ami.AMI, place, field, some(users)),
+				Hint:    "roll or terminate what uses it, or list " + place + " among " + field})
 		}
 	}
 	return nil
@@ -280,12 +337,14 @@ func (p *program) users(ctx context.Context, v l.Version, ami l.Located, replace
 	users, err := p.line().UsersIn(ctx, v, ami, replaced, p.Region)
 	published := release.Of(v).Parameter
 	return slices.DeleteFunc(users, func(user string) bool {
-		return published != "" && strings.HasSuffix(user, ":parameter/"+strings.TrimPrefix(published, "/"))
+		return published != "" && ami.Role == "" && strings.HasSuffix(user, ":parameter/"+strings.TrimPrefix(published, "/"))
 	}), err
 }
 
 func (p *program) line() lifecycle.Line {
-	return lifecycle.Line{Image: p.job.Name, Catalog: p.Ledger, EC2: func(region string) lifecycle.EC2 { return p.ec2(region) }}
+	return lifecycle.Line{Image: p.job.Name, Catalog: p.Ledger, EC2: func(role, region string) lifecycle.EC2 {
+		return p.ec2(l.Place(jobs.Target{Role: role}.Account(), region))
+	}}
 }
 
 func some(users []string) string {

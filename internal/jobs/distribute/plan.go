@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/stampmill/stampmill/internal/jobs"
-	l "github.com/stampmill/stampmill/internal/jobs/ledger"
 	"github.com/stampmill/stampmill/internal/jobs/release"
 )
 
@@ -83,25 +82,31 @@ func (s *survey) plan(ctx context.Context, plan *jobs.Plan) (Planned, error) {
 
 func (s *survey) planCopies(plan *jobs.Plan) {
 	about := "copied to"
-	for _, region := range s.change.Copies {
-		text := region
-		switch to := s.spec.Regions[region]; {
+	for _, place := range s.change.Copies {
+		text, account := place, strings.Contains(place, "/")
+		switch to := s.wanted[place].to; {
 		case to.KMSKey != "":
 			text += " under " + to.KMSKey
 		case to.Encrypted:
 			text += ", encrypted"
 		}
-		if old := s.change.Replaces[region]; old != "" {
+		if old := s.change.Replaces[place]; old != "" {
 			text += ", in place of " + old + ", which is encrypted otherwise"
 		}
-		if len(s.change.CopiesFor) > 0 {
+		switch {
+		case account:
+			text += "; through " + s.wanted[place].role
+		case len(s.change.CopiesFor) > 0:
 			text += "; open to " + strings.Join(s.change.CopiesFor, ", ")
 		}
 		plan.Say(about, "%s", text)
 		about = ""
 	}
+	if borrowers := s.change.borrowers(); len(borrowers) > 0 {
+		plan.Say("lent", "%s and its snapshots to %s, while the copies are made", s.change.Source, strings.Join(borrowers, ", "))
+	}
 	switch {
-	case s.spec.Regions == nil:
+	case s.spec.Regions == nil && s.spec.AccountCopies == nil:
 		plan.Say("regions", "as they are")
 	case len(s.change.Copies) == 0:
 		plan.Say("copied to", "no other region")
@@ -122,13 +127,14 @@ func each(plan *jobs.Plan, about, nobody string, asked bool, who map[string][]st
 func (s *survey) planRemoval(ctx context.Context, plan *jobs.Plan, d *Planned) error {
 	about := "removed"
 	for _, ami := range s.version.AMIs() {
-		replaced := s.change.Replaces[ami.Region] == ami.AMI
-		if !ami.Leaving && !replaced && s.change.Removes[ami.Region] != ami.AMI {
+		place := ami.Place()
+		replaced := s.change.Replaces[place] == ami.AMI
+		if !ami.Leaving && !replaced && s.change.Removes[place] != ami.AMI {
 			continue
 		}
-		text := fmt.Sprintf("%s in %s, with %d snapshots", ami.AMI, ami.Region, len(ami.Snapshots))
+		text := fmt.Sprintf("%s in %s, with %d snapshots", ami.AMI, place, len(ami.Snapshots))
 		if replaced || ami.Leaving {
-			users, err := s.users(ctx, s.version, l.Located{Region: ami.Region, RegionalCopy: ami.RegionalCopy}, true)
+			users, err := s.users(ctx, s.version, ami, true)
 			if err := jobs.Gather(&plan.Findings, err, "regions"); err != nil {
 				return err
 			}
@@ -140,7 +146,7 @@ func (s *survey) planRemoval(ctx context.Context, plan *jobs.Plan, d *Planned) e
 		plan.Say(about, "%s", text)
 		about = ""
 	}
-	if about != "" && s.spec.Regions != nil {
+	if about != "" && (s.spec.Regions != nil || s.spec.AccountCopies != nil) {
 		plan.Say(about, "nothing")
 	}
 	return nil

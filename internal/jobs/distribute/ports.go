@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/stampmill/stampmill/internal/jobs"
-	c "github.com/stampmill/stampmill/internal/jobs/cloud"
 	"github.com/stampmill/stampmill/internal/jobs/copies"
 	l "github.com/stampmill/stampmill/internal/jobs/ledger"
 	"github.com/stampmill/stampmill/internal/jobs/lifecycle"
@@ -18,14 +17,13 @@ type EC2 interface {
 	copies.Remains
 	copies.Snapshots
 	lifecycle.EC2
+	copies.Lender
 	preflight.Places
 	Sharing
 }
 
-// Sharing tells whom AMIs are open to, and changes it.
+// Sharing tells what stands in the way of opening AMIs, and protects them.
 type Sharing interface {
-	ImageShares(ctx context.Context, imageID string) (c.Share, error)
-	ShareImage(ctx context.Context, imageID string, add, remove c.Share) error
 	BlockPublicAccess(ctx context.Context) (state string, err error)
 	Protect(ctx context.Context, imageID string, withCooldown bool) error
 }

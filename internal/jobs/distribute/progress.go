@@ -16,15 +16,19 @@ type progress struct {
 	Version int `json:"version,omitempty"`
 	// Change is what was found to be done.
 	Change *Change `json:"change,omitempty"`
-	// Copies by region.
+	// Copies by place: a region, or ACCOUNT/REGION.
 	Copies map[string]copies.AMI `json:"copies,omitempty"`
+	// Roles are those by which other accounts' copies are reached, by account.
+	Roles map[string]string `json:"roles,omitempty"`
+	// Loans are what other accounts are given while they copy.
+	Loans []copies.Loan `json:"loans,omitempty"`
 	// Usual is how long copies of the image took before.
 	Usual map[string]ledger.Usual `json:"usual,omitempty"`
 	// Tags and Description of the AMI that is copied, those that are ours left out; Deprecated is when it is, or was.
 	Tags        map[string]string `json:"tags,omitempty"`
 	Description string            `json:"description,omitempty"`
 	Deprecated  time.Time         `json:"deprecated,omitzero"`
-	// Removed are gone by their region and id; Stay are those that could not go, with who uses them.
+	// Removed are gone by their place and id; Stay are those that could not go, with who uses them.
 	Removed []string         `json:"removed,omitempty"`
 	Stay    []lifecycle.Stay `json:"stay,omitempty"`
 	Notify  notify.State     `json:"notify,omitzero"`
@@ -32,13 +36,15 @@ type progress struct {
 
 // Change is what makes a version equal to a spec.
 type Change struct {
-	// Home is the region, and Source the AMI there, that copies are made of.
-	Home   string `json:"home"`
-	Source string `json:"source"`
-	// Copies are the regions that get one. Replaces are the AMIs in some of them that are encrypted otherwise than asked.
+	// Home is the region, and Source the AMI there, that copies are made of, with its snapshots.
+	Home      string   `json:"home"`
+	Source    string   `json:"source"`
+	Snapshots []string `json:"snapshots,omitempty"`
+	// Copies are the places that get one: regions, and ACCOUNT/REGION of other accounts. Replaces are the AMIs in some of them
+	// that are encrypted otherwise than asked.
 	Copies   []string          `json:"copies,omitempty"`
 	Replaces map[string]string `json:"replaces,omitempty"`
-	// Removes are the AMIs by region that the spec no longer names.
+	// Removes are the AMIs by place that the spec no longer names.
 	Removes map[string]string `json:"removes,omitempty"`
 	// Opens and Closes are whom AMIs that are there are opened to and closed to, by region.
 	Opens  map[string][]string `json:"opens,omitempty"`
@@ -50,9 +56,9 @@ type Change struct {
 // Result is what a finished job tells.
 type Result struct {
 	Image string `json:"image"` // web@41
-	// Copied are the AMIs that were made, by region.
+	// Copied are the AMIs that were made, by place: a region, or ACCOUNT/REGION.
 	Copied map[string]string `json:"copied,omitempty"`
-	// Removed are those that are gone, by region and id; Stay are those that would have gone and are in use.
+	// Removed are those that are gone, by place and id; Stay are those that would have gone and are in use.
 	Removed []string         `json:"removed,omitempty"`
 	Stay    []lifecycle.Stay `json:"stay,omitempty"`
 	// Opened and Revoked are whom AMIs that were there were opened to and closed to, by region.
@@ -68,11 +74,11 @@ func (p *progress) result(image string) Result {
 	if p.Change != nil {
 		r.Opened, r.Revoked = p.Change.Opens, p.Change.Closes
 	}
-	for region, made := range p.Copies {
+	for place, made := range p.Copies {
 		if r.Copied == nil {
 			r.Copied = map[string]string{}
 		}
-		r.Copied[region] = made.ID
+		r.Copied[place] = made.ID
 	}
 	return r
 }

@@ -2,7 +2,6 @@ package distribute
 
 import (
 	"context"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -36,13 +35,13 @@ func (p *program) remove(ctx context.Context, turn *jobs.Turn) (jobs.Move, error
 		case pending:
 			waits = by
 		case by == "":
-			p.progress.Removed = append(p.progress.Removed, ami.Region+" "+ami.AMI)
+			p.progress.Removed = append(p.progress.Removed, ami.Place()+" "+ami.AMI)
 		default:
-			p.progress.Stay = append(p.progress.Stay, lifecycle.Stay{Version: ami.AMI + " in " + ami.Region, Because: by})
-			if _, replaced := v.Regions[ami.Region]; !replaced {
-				back = append(back, ami.Region+": "+by)
+			p.progress.Stay = append(p.progress.Stay, lifecycle.Stay{Version: ami.AMI + " in " + ami.Place(), Because: by})
+			if _, replaced := v.At(ami.Place()); !replaced {
+				back = append(back, ami.Place()+": "+by)
 			} else {
-				turn.Warn("%s in %s was replaced and stays until nothing uses it: %s", ami.AMI, ami.Region, by)
+				turn.Warn("%s in %s was replaced and stays until nothing uses it: %s", ami.AMI, ami.Place(), by)
 			}
 		}
 	}
@@ -57,7 +56,7 @@ func (p *program) remove(ctx context.Context, turn *jobs.Turn) (jobs.Move, error
 
 // removeOne says who keeps the AMI; nobody: it is gone.
 func (p *program) removeOne(ctx context.Context, turn *jobs.Turn, v *l.Version, ami l.Located) (by string, pending bool, err error) {
-	_, replaced := v.Regions[ami.Region]
+	_, replaced := v.At(ami.Place())
 	users, err := p.users(ctx, *v, ami, replaced)
 	if err != nil {
 		return "", false, err
@@ -80,7 +79,7 @@ func (p *program) removeOne(ctx context.Context, turn *jobs.Turn, v *l.Version, 
 
 // others asks what other accounts do with an AMI that is open to them.
 func (p *program) others(ctx context.Context, turn *jobs.Turn, v *l.Version, ami l.Located) (by string, pending bool, err error) {
-	open, err := p.ec2(ami.Region).ImageShares(ctx, ami.AMI)
+	open, err := p.ec2(ami.Place()).ImageShares(ctx, ami.AMI)
 	if jobs.IsClass(err, jobs.NotFound, jobs.Propagating) {
 		return "", false, nil
 	}
@@ -96,11 +95,10 @@ func (p *program) leave(ctx context.Context, turn *jobs.Turn, ami l.Located, bac
 		return nil
 	}
 	_, err := p.Ledger.ChangeVersion(ctx, turn.Guard(), p.job.Name, p.progress.Version, func(v *l.Version) error {
-		v.Regions = maps.Clone(v.Regions)
 		if gone {
 			v.Left(ami.AMI)
 		} else {
-			v.Stay(ami.Region, ami.AMI)
+			v.Stay(ami.Place(), ami.AMI)
 		}
 		return nil
 	})
@@ -126,8 +124,8 @@ func (p *program) undoCopies(ctx context.Context, turn *jobs.Turn) (jobs.Move, e
 	protected := release.Of(v).Protected
 	return jobs.Unmake(ctx, turn, "the copies", func(ctx context.Context) (bool, error) {
 		gone := true
-		for _, region := range slices.Clone(p.progress.Change.Copies) {
-			ec2, made := p.ec2(region), p.progress.Copies[region]
+		for _, place := range slices.Clone(p.progress.Change.Copies) {
+			ec2, made := p.ec2(place), p.progress.Copies[place]
 			made.Seen = made.Seen || keep[made.ID]
 			clean, err := copies.Undo{EC2: ec2, Known: []*copies.AMI{&made}, Keep: keep,
 				Deregister: func(ctx context.Context, id string) error { return copies.Deregister(ctx, ec2, id, protected) }}.Remove(ctx, turn)
@@ -135,7 +133,7 @@ func (p *program) undoCopies(ctx context.Context, turn *jobs.Turn) (jobs.Move, e
 				return false, err
 			}
 			if made.ID != "" {
-				p.progress.Copies[region] = made
+				p.progress.Copies[place] = made
 			}
 			gone = gone && clean
 		}

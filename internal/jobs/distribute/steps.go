@@ -65,6 +65,9 @@ func (p *program) share(ctx context.Context, turn *jobs.Turn) (jobs.Move, error)
 		return jobs.Move{}, err
 	}
 	for _, ami := range v.AMIs() {
+		if ami.Role != "" {
+			continue
+		}
 		err := p.equal(ctx, turn, ami.Region, ami.AMI, p.spec.want())
 		if err != nil && !jobs.IsClass(err, jobs.NotFound, jobs.Propagating) { // one that is gone is open to nobody
 			return jobs.Move{}, err
@@ -96,16 +99,16 @@ func (p *program) copies(ctx context.Context, turn *jobs.Turn) (jobs.Move, error
 	if p.progress.Copies == nil {
 		p.progress.Copies = map[string]copies.AMI{}
 	}
-	return copies.Copier{Source: change.Source, Regions: change.Copies, Made: p.progress.Copies,
+	places := p.spec.wanted()
+	return copies.Copier{Source: change.Source, Places: change.Copies, Made: p.progress.Copies,
 		Looks: copies.Looks{Usual: p.progress.Usual, Pace: p.pace},
-		EC2:   func(region string) copies.EC2 { return p.ec2(region) },
-		Request: func(turn *jobs.Turn, region string) c.CopyRequest {
-			to := p.spec.Regions[region]
-			tags := maps.Clone(p.progress.Tags)
+		EC2:   func(place string) copies.EC2 { return p.ec2(place) },
+		Request: func(turn *jobs.Turn, place string) c.CopyRequest {
+			to, tags := places[place].to, maps.Clone(p.progress.Tags)
 			if tags == nil {
 				tags = map[string]string{}
 			}
-			maps.Copy(tags, turn.Tags(copies.Thing(region)))
+			maps.Copy(tags, turn.Tags(copies.Thing(place)))
 			return c.CopyRequest{SourceRegion: change.Home, ImageID: change.Source, Name: p.amiName(), Description: p.ref() + " from " + change.Home,
 				KMSKey: to.KMSKey, Encrypted: to.Encrypted || to.KMSKey != "", ImageTags: tags}
 		},
@@ -124,10 +127,12 @@ func (p *program) openCopies(ctx context.Context, turn *jobs.Turn) (jobs.Move, e
 		return jobs.Move{}, err
 	}
 	wishes, want := release.Of(v), c.ShareWith(p.progress.Change.CopiesFor)
-	for _, region := range p.progress.Change.Copies {
-		ami, ec2 := p.progress.Copies[region].ID, p.ec2(region)
-		if err := p.equal(ctx, turn, region, ami, want); err != nil {
-			return jobs.Move{}, err
+	for _, place := range p.progress.Change.Copies {
+		ami, ec2 := p.progress.Copies[place].ID, p.ec2(place)
+		if account, _ := l.SplitPlace(place); account == "" {
+			if err := p.equal(ctx, turn, place, ami, want); err != nil {
+				return jobs.Move{}, err
+			}
 		}
 		if at := p.progress.Deprecated; !at.IsZero() {
 			if soon := turn.Now().UTC().Add(2 * time.Minute).Truncate(time.Minute); at.Before(soon) {
@@ -153,16 +158,21 @@ func (p *program) record(ctx context.Context, turn *jobs.Turn) (jobs.Move, error
 		if !v.Usable() {
 			return jobs.Fatalf("distribute", v.Ref(), fmt.Sprintf("it has become %s", v.State), "see `stampmill image show "+v.Image+"`")
 		}
-		v.Regions = maps.Clone(v.Regions)
-		for region, ami := range change.Removes {
-			v.Leave(region, ami, now)
+		for place, ami := range change.Removes {
+			v.Leave(place, ami, now)
 		}
-		for _, region := range change.Copies {
-			made := p.progress.Copies[region]
-			if has := v.Regions[region]; has.AMI != made.ID {
-				v.Leave(region, has.AMI, now)
+		places := p.spec.wanted()
+		for _, place := range change.Copies {
+			made := p.progress.Copies[place]
+			if has, _ := v.At(place); has.AMI != made.ID {
+				v.Leave(place, has.AMI, now)
 			}
-			v.Regions[region] = l.RegionalCopy{AMI: made.ID, Snapshots: made.Snapshots, By: p.job.ID, KMSKey: p.spec.Regions[region].KMSKey}
+			v.Put(place, places[place].role, l.RegionalCopy{AMI: made.ID, Snapshots: made.Snapshots, By: p.job.ID, KMSKey: places[place].to.KMSKey})
+		}
+		for place, kept := range v.Accounts { // reached by the spec's role from now on
+			if role := places[place].role; role != "" {
+				v.Put(place, role, kept.RegionalCopy)
+			}
 		}
 		if p.spec.Share != nil {
 			v.Shared = &l.Shared{With: p.spec.want().Principals(), Job: p.job.ID, At: now}
@@ -184,7 +194,7 @@ func (p *program) parameter(ctx context.Context, turn *jobs.Turn) (jobs.Move, er
 		return jobs.Done(), nil
 	}
 	for _, gone := range v.Leaving {
-		if _, stays := v.Regions[gone.Region]; stays {
+		if _, stays := v.Regions[gone.Region]; stays || gone.Role != "" {
 			continue
 		}
 		value, found, err := p.ssm(gone.Region).Parameter(ctx, name)

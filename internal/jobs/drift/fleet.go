@@ -81,7 +81,7 @@ func (l *look) image(ctx context.Context, f ledger.Fleet, out *Fleet) (ami strin
 	if known && image.Current != n && image.Current > 0 {
 		out.Current = fmt.Sprintf("%s@%d", name, image.Current)
 	}
-	return v.Regions[orText(f.Target.Region, l.Region)].AMI, err
+	return v.For(f.Target, l.Region).AMI, err
 }
 
 // server compares what the ledger says of it by itself.

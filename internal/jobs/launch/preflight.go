@@ -148,8 +148,8 @@ func (l *launch) ownImage(ctx context.Context) (image, error) {
 		return image{}, jobs.Fatalf(op, ref, fmt.Sprintf("the version is %s, expected available", v.State), hint)
 	}
 	region := l.region()
-	regional, ok := v.Regions[region]
-	if !ok {
+	regional := v.For(l.job.Target, region)
+	if regional.AMI == "" {
 		return image{}, jobs.Fatalf(op, ref, "it is not in "+orWord(region, "the worker's own region"), "copy it there with copyTo or a Distribute job")
 	}
 	return image{Ref: ref, AMI: regional.AMI}, nil

@@ -77,6 +77,8 @@ type Version struct {
 	Retirement *Retirement `json:"retirement,omitempty"`
 	// Owner is the job that changes where the version's AMIs are and who may use them; one at a time.
 	Owner string `json:"owner,omitempty"`
+	// Accounts are copies that other accounts own, by ACCOUNT/REGION.
+	Accounts map[string]AccountCopy `json:"accounts,omitempty"`
 	// Leaving are AMIs that nothing is launched from any more and that are not removed yet.
 	Leaving []LeavingCopy `json:"leaving,omitempty"`
 	// Shared is whom a Distribute opened it to; nil: whom its Bake says.

@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"strings"
@@ -87,7 +88,9 @@ type progress struct {
 func (p *program) line() Line {
 	return Line{Image: p.job.Name, Catalog: p.Catalog,
 		Keep: Keep{p.spec.Versions, time.Duration(p.spec.Age), time.Duration(p.spec.Deprecated), time.Duration(p.spec.Disabled)},
-		EC2:  func(region string) EC2 { return p.EC2(p.job.Target.In(region)) }}
+		EC2: func(role, region string) EC2 {
+			return p.EC2(jobs.Target{Role: cmp.Or(role, p.job.Target.Role), Region: region})
+		}}
 }
 
 // Steps are the same for every spec.

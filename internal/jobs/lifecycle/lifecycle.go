@@ -5,6 +5,7 @@
 package lifecycle
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -60,8 +61,9 @@ func (k Keep) IsZero() bool { return k.Versions == 0 && k.Age == 0 }
 type Line struct {
 	Image   string
 	Catalog Catalog
-	EC2     func(region string) EC2
-	Keep    Keep
+	// EC2 is a region's, in the account that the role is of; without a role in the image's own.
+	EC2  func(role, region string) EC2
+	Keep Keep
 	// Own is a version that stays whatever its age: that of the bake which asks. 0: none.
 	Own int
 }
@@ -163,21 +165,24 @@ func (r Line) Users(ctx context.Context, versions []l.Version) (map[string]strin
 	if err != nil {
 		return nil, err
 	}
-	byRegion, refs := map[string][]string{}, map[string]string{}
+	type view struct{ role, region string }
+	byView, refs := map[view][]string{}, map[string]string{}
 	for _, v := range versions {
 		for _, copied := range v.AMIs() {
 			if user := used[copied.AMI]; user != "" && used[v.Ref()] == "" {
 				used[v.Ref()] = user
 			}
 			if used[v.Ref()] == "" && copied.AMI != "" {
-				byRegion[copied.Region], refs[copied.AMI] = append(byRegion[copied.Region], copied.AMI), v.Ref()
+				at := view{copied.Role, copied.Region}
+				byView[at], refs[copied.AMI] = append(byView[at], copied.AMI), v.Ref()
 			}
 		}
 	}
-	for _, region := range slices.Sorted(maps.Keys(byRegion)) {
-		amis := byRegion[region]
+	inOrder := func(a, b view) int { return cmp.Or(cmp.Compare(a.role, b.role), cmp.Compare(a.region, b.region)) }
+	for _, at := range slices.SortedFunc(maps.Keys(byView), inOrder) {
+		amis := byView[at]
 		slices.Sort(amis)
-		users, err := r.EC2(region).ImageUsers(ctx, amis...)
+		users, err := r.EC2(at.role, at.region).ImageUsers(ctx, amis...)
 		if err != nil {
 			return nil, err
 		}
@@ -252,7 +257,7 @@ func (r Line) note(ctx context.Context, turn *jobs.Turn, v l.Version, change fun
 func (r Line) deprecate(ctx context.Context, turn *jobs.Turn, v l.Version, now time.Time) error {
 	at := now.Add(2 * time.Minute).Truncate(time.Minute) // EC2 refuses an instant that has passed
 	for _, ami := range v.AMIs() {
-		if err := r.EC2(ami.Region).DeprecateAt(ctx, ami.AMI, at); err != nil && !jobs.IsClass(err, jobs.NotFound, jobs.Propagating) {
+		if err := r.EC2(ami.Role, ami.Region).DeprecateAt(ctx, ami.AMI, at); err != nil && !jobs.IsClass(err, jobs.NotFound, jobs.Propagating) {
 			return err
 		}
 	}
@@ -269,7 +274,7 @@ func (r Line) disable(ctx context.Context, turn *jobs.Turn, v l.Version, now tim
 		return err
 	}
 	for _, ami := range v.AMIs() {
-		if err := r.EC2(ami.Region).Disable(ctx, ami.AMI); err != nil {
+		if err := r.EC2(ami.Role, ami.Region).Disable(ctx, ami.AMI); err != nil {
 			return err
 		}
 	}
@@ -311,7 +316,7 @@ func (r Line) remove(ctx context.Context, turn *jobs.Turn, v l.Version, out *Out
 // Remove deregisters an AMI that carries our tag; any other one, whatever the catalog says, is left alone. Its protection is lifted
 // only where the version's own Bake put it there; a cooldown that follows is waited for.
 func (r Line) Remove(ctx context.Context, turn *jobs.Turn, v l.Version, of l.Located) error {
-	ami, ec2 := of.AMI, r.EC2(of.Region)
+	ami, ec2 := of.AMI, r.EC2(of.Role, of.Region)
 	found, err := ec2.Images(ctx, ami)
 	if err != nil || len(found) == 0 {
 		return err

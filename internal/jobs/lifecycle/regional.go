@@ -13,6 +13,8 @@ import (
 // its own region what EC2 tells. An AMI that its region goes on to have another copy of is used by what names it; else also
 // by the fleets of the region that run the version by its name, since they would launch from it again. Region is that of
 // fleets that name none.
+//
+// An AMI that another account owns is what that account's fleets launch from.
 func (r Line) UsersIn(ctx context.Context, v l.Version, ami l.Located, replaced bool, region string) ([]string, error) {
 	fleets, err := r.Catalog.ListFleets(ctx)
 	if err != nil {
@@ -20,7 +22,8 @@ func (r Line) UsersIn(ctx context.Context, v l.Version, ami l.Located, replaced 
 	}
 	var users []string
 	for _, fleet := range fleets {
-		uses := !replaced && cmp.Or(fleet.Target.Region, region) == ami.Region && (fleet.Image == v.Ref() || fleet.Previous == v.Ref())
+		uses := !replaced && cmp.Or(fleet.Target.Region, region) == ami.Region && (fleet.Image == v.Ref() || fleet.Previous == v.Ref()) &&
+			(ami.Role == "" || fleet.Target.Account() == jobs.Target{Role: ami.Role}.Account())
 		if !uses {
 			if uses, err = r.runs(ctx, fleet.Name, ami.AMI); err != nil {
 				return nil, err
@@ -30,7 +33,7 @@ func (r Line) UsersIn(ctx context.Context, v l.Version, ami l.Located, replaced 
 			users = append(users, "the fleet "+fleet.Name)
 		}
 	}
-	told, err := r.EC2(ami.Region).ImageUsers(ctx, ami.AMI)
+	told, err := r.EC2(ami.Role, ami.Region).ImageUsers(ctx, ami.AMI)
 	if err != nil && !jobs.IsClass(err, jobs.NotFound, jobs.Propagating) { // one that is gone is used by nobody
 		return nil, err
 	}

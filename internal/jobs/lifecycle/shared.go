@@ -26,6 +26,9 @@ func (r Line) shared(ctx context.Context, turn *jobs.Turn, v *l.Version) (string
 	}
 	waits := ""
 	for _, ami := range v.AMIs() {
+		if ami.Role != "" {
+			continue // the account that owns it was asked itself, and we opened it to nobody
+		}
 		by, _, err := r.Others(ctx, turn, v, ami)
 		if err != nil {
 			return "", err
@@ -60,7 +63,7 @@ func (r Line) reported(ctx context.Context, turn *jobs.Turn, v *l.Version, ami l
 	if v.Retirement != nil {
 		asked = v.Retirement.Reports[key]
 	}
-	ec2, now := r.EC2(region), turn.Now().UTC()
+	ec2, now := r.EC2(ami.Role, region), turn.Now().UTC()
 	if asked.ID != "" && now.Sub(asked.Asked) < reportLasts {
 		usage, ready, known, err := ec2.Usage(ctx, asked.ID)
 		switch {

@@ -249,6 +249,12 @@ func (s *Service) copySource(c *call, in *copyImageInput) (*imageRecord, error) 
 	if source.State != "available" {
 		return nil, api.Errorf("InvalidAMIID.Unavailable", "The image ID '%s' is not available: it is %s", source.ID, source.State)
 	}
+	for _, d := range source.Devices {
+		snapshot, ok := s.region(in.SourceRegion).snapshots.get(d.SnapshotID)
+		if ok && snapshot.Account != c.Account && !slices.Contains(snapshot.Users, c.Account) && !slices.Contains(snapshot.Users, "all") {
+			return nil, api.Errorf("InvalidRequest", "You do not have permission to access the storage of this ami")
+		}
+	}
 	return source, nil
 }
 

@@ -42,6 +42,8 @@ type Image struct {
 type Snapshot struct {
 	ID, Account, Region, State, VolumeID string
 	Tags                                 map[string]string
+	// Accounts may make volumes of it.
+	Accounts []string
 }
 
 // Volume is an EBS volume as it truly is.
@@ -103,7 +105,7 @@ func (s *Service) Inspect() Inspection {
 	}
 	for _, r := range inOrder(s.tables.snapshots.All()) {
 		if !slices.Contains(r.Users, "all") {
-			all.Snapshots = append(all.Snapshots, Snapshot{r.ID, r.Account, r.Region, r.State, r.VolumeID, tagMap(r.Tags)})
+			all.Snapshots = append(all.Snapshots, Snapshot{r.ID, r.Account, r.Region, r.State, r.VolumeID, tagMap(r.Tags), slices.Clone(r.Users)})
 		}
 	}
 	for _, v := range inOrder(s.tables.volumes.All()) {

@@ -126,6 +126,11 @@ func (l *looker) onImage(id, installation string) []trial {
 func (l *looker) onOthers(have belongings) []trial {
 	e := l.ec2
 	all := on(have.snapshot, []trial{
+		{"ec2:DescribeSnapshotAttribute", false, func(ctx context.Context) error {
+			_, err := e.DescribeSnapshotAttribute(ctx, &ec2.DescribeSnapshotAttributeInput{DryRun: dry, SnapshotId: &have.snapshot,
+				Attribute: types.SnapshotAttributeNameCreateVolumePermission})
+			return err
+		}},
 		{"ec2:ModifySnapshotAttribute", true, func(ctx context.Context) error {
 			_, err := e.ModifySnapshotAttribute(ctx, &ec2.ModifySnapshotAttributeInput{DryRun: dry, SnapshotId: &have.snapshot,
 				Attribute: types.SnapshotAttributeNameCreateVolumePermission, OperationType: types.OperationTypeRemove, UserIds: []string{"123456789012"}})
