@@ -34,7 +34,7 @@ func distributeMutants() []mutant {
 		{
 			name:   "row-not-moved",
 			breaks: "the ledger does not name a copy that was made: nobody launches from it, and the reaper takes it",
-			edits:  []edit{{steps, `			v.Regions[region] = l.RegionalCopy{`, `			_ = l.RegionalCopy{`}},
+			edits:  []edit{{steps, `			v.Put(place, places[place].role, l.RegionalCopy{`, `			fmt.Sprint(place, places[place].role, l.RegionalCopy{`}},
 			tests:  in(stories, "TestDistributesOfOneVersionWaitForOneAnother"),
 		},
 		{
