@@ -104,6 +104,15 @@ func rolloutTable(w io.Writer, v rolloutView) {
 	row(w, "former image", s.Former)
 	row(w, "state", v.State)
 	row(w, "waits for", v.WaitsFor)
+	if len(s.Ordered) > 0 {
+		row(w, "ordered", strings.Join(s.Ordered, ", ")+": obeyed when a worker comes to it")
+	}
+	if s.Paused {
+		row(w, "paused", "until a person's resume; what is under way is finished")
+	}
+	if s.Held != "" {
+		row(w, "held", s.Held)
+	}
 	if v.Failure != "" {
 		row(w, "failure", v.Failure)
 	}
@@ -116,7 +125,7 @@ func rolloutTable(w io.Writer, v rolloutView) {
 	row(w, "no server", s.Vacant.String())
 	for _, wave := range s.Waves {
 		here := ""
-		if wave.Name == s.Wave && v.State == string(jobs.Open) {
+		if wave.Name == s.Wave && v.State == string(jobs.Open) && !s.Back {
 			here = ": " + s.Stage
 		}
 		row(w, "wave "+wave.Name, fmt.Sprintf("%d of %d rolled%s", wave.Rolled.Len(), wave.Ordinals.Len(), here))
@@ -148,8 +157,16 @@ func (c *command) ofRollout(do func(ctx context.Context, a *app.App, job *jobs.J
 	}
 }
 
-// findRollout finds a rollout by its job's id, or a fleet's newest one.
+// findRollout finds a rollout by its job's id, or a fleet's: the one that works on it, not one that stands in line behind that,
+// else the newest.
 func findRollout(ctx context.Context, a *app.App, name string) (*jobs.Job, error) {
+	fleet, _, err := a.Ledger.GetFleet(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	if strings.HasPrefix(fleet.Owner, strings.ToLower(rollout.KindName)+"-") {
+		return find(ctx, a, fleet.Owner)
+	}
 	list, err := a.Store.List(ctx, store.Filter{Kind: rollout.KindName, Name: name, Children: true, Limit: 1})
 	if _, err := jobs.Unread(err); err != nil {
 		return nil, err

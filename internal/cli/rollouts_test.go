@@ -109,6 +109,32 @@ func TestARolloutIsWatchedAndSteeredFromTheCommandLine(t *testing.T) {
 	})
 }
 
+// At night one types the fleet's name: it means the rollout that works on it, not the one that was submitted last.
+func TestAFleetsNameMeansTheRolloutThatWorksOnItNotOneInLine(t *testing.T) {
+	installed(t, 1, func(t *testing.T, s *shell) {
+		s.imported()
+		s.fleetOf("web-prod")
+		first := s.rollOut("web-prod", ", gate: [{approve: true}]")
+		time.Sleep(20 * time.Minute)
+		second := s.rollOut("web-prod", "")
+		time.Sleep(time.Minute)
+		wants(t, s.must(cli.ExitOK, "rollout", "show", "web-prod"), first)
+		wants(t, s.must(cli.ExitOK, "rollout", "show", second), second, first+" works on it")
+		wants(t, s.must(cli.ExitOK, "rollout", "approve", "web-prod"), first, "wave 1 is approved")
+		wants(t, s.must(cli.ExitOK, "rollout", "pause", "web-prod"), first)
+		time.Sleep(20 * time.Minute)
+		cells(t, s.must(cli.ExitOK, "rollout", "show", "web-prod"), "paused until a person's resume")
+		s.must(cli.ExitOK, "rollout", "resume", "web-prod")
+		time.Sleep(20 * time.Minute)
+		s.must(cli.ExitOK, "rollout", "approve", "web-prod", "--wave", "2")
+		s.must(cli.ExitOK, "wait", first, second)
+		wants(t, s.must(cli.ExitOK, "rollout", "show", "web-prod"), second)
+		if a := s.run("plan", s.file("misnamed.yaml", "kind: Rollout\nname: tuesday\nspec: {fleet: web-prod, image: web@2}\n")); a.code == cli.ExitOK || !strings.Contains(a.out+a.err, "write name: web-prod") {
+			t.Errorf("a rollout that is named otherwise: %+v", a)
+		}
+	})
+}
+
 func TestAnOrderThatFitsNoRolloutIsRefused(t *testing.T) {
 	installed(t, 1, func(t *testing.T, s *shell) {
 		wants(t, s.must(cli.ExitOK, "rollout", "list"), "JOB")

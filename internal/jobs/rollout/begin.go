@@ -14,6 +14,9 @@ import (
 
 // own waits in line for a fleet that there is.
 func (r *rollout) own(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
+	if turn.Job.Name != r.fleet() {
+		return jobs.Fail("%s", r.misnamed(turn.Job)), nil
+	}
 	fleet, known, err := r.Ledger.GetFleet(ctx, r.fleet())
 	if err != nil {
 		return jobs.Move{}, err
@@ -34,6 +37,11 @@ func (r *rollout) own(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
 	}
 	r.progress.Owned = true
 	return jobs.Done(), nil
+}
+
+// misnamed: commands find a fleet's rollouts by its name.
+func (r *rollout) misnamed(job *jobs.Job) string {
+	return fmt.Sprintf("the job's name is %s, and a rollout has its fleet's: write name: %s", job.Name, r.fleet())
 }
 
 // plan pins the image, looks up what its servers need, finds the servers to roll, and cuts them into waves.

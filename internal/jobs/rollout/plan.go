@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/stampmill/stampmill/internal/jobs"
@@ -62,6 +63,9 @@ func (r *rollout) Plan(ctx context.Context, before jobs.Foreseen) (jobs.Plan, er
 	if !known {
 		plan.Details = d
 		return plan, nil
+	}
+	if r.job.Name != r.fleet() {
+		plan.Findings = append(plan.Findings, jobs.Finding{Field: []any{"fleet"}, Message: r.misnamed(r.job)})
 	}
 	p.Target, p.Former, d.Former = fleet.Target, fleet.Image, fleet.Image
 	if made := before.Images[name]; made != "" && name == r.spec.Image {
@@ -149,7 +153,7 @@ func (r *rollout) sayWaves(plan *jobs.Plan, d *Planned) {
 		plan.Say(about, "%s", text)
 		about = ""
 	}
-	if len(d.Waves) == 0 {
+	if len(d.Waves) == 0 && !slices.ContainsFunc(plan.Findings, func(f jobs.Finding) bool { return !f.Warning }) {
 		plan.Say("waves", "none: there is nothing to roll")
 	}
 	var gates []string

@@ -18,6 +18,8 @@ type Status struct {
 	Waves []WaveStatus `json:"waves"`
 	// Approves: after each wave it waits for a person.
 	Approves bool `json:"approves,omitempty"`
+	// Ordered are orders that were given and not obeyed yet.
+	Ordered []string `json:"ordered,omitempty"`
 	// Paused and Held wait for a person; Held says why.
 	Paused bool   `json:"paused,omitempty"`
 	Held   string `json:"held,omitempty"`
@@ -52,6 +54,11 @@ func StatusOf(job *jobs.Job) (Status, error) {
 	} else if len(job.Result) > 0 {
 		if err := json.Unmarshal(job.Result, &status.Result); err != nil {
 			return Status{}, fmt.Errorf("read the result of %s: %w", job.ID, err)
+		}
+	}
+	for _, verb := range jobs.Verbs {
+		if order, given := job.Orders[verb]; given && verb != jobs.Approve && order.At.After(p.Obeyed[verb]) && !job.Finished() {
+			status.Ordered = append(status.Ordered, string(verb))
 		}
 	}
 	for i, w := range p.Waves {
