@@ -154,7 +154,9 @@ func showPolicy(w io.Writer, v policyView, states map[string]string, now time.Ti
 	if v.Next != nil {
 		row(w, "next tick", nextText(v.Next))
 	}
-	row(w, "last tick", ago(v.Ticked, now))
+	if v.Next != nil || v.Paused { // an apply and a resume begin to count anew, without a tick
+		row(w, "ticks count since", ago(v.Ticked, now))
+	}
 	if !v.Checked.IsZero() {
 		row(w, "images looked at", ago(v.Checked, now))
 	}

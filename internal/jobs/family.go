@@ -37,7 +37,7 @@ func (s *stint) fanOut(ctx context.Context, step Step, move Move) (Move, error) 
 	job.Fans = number
 	job.Fan = &Fan{Number: number, Step: step.Name, Count: len(list), Beside: move.beside, Passed: job.beganPassed()}
 	s.turn.children = nil
-	s.turn.Note("fans out %d children", len(list))
+	s.turn.Note("fans out %s", Count(len(list), "child"))
 	if err := s.turn.encode(); err != nil {
 		return Move{}, err
 	}
@@ -114,7 +114,7 @@ func (s *stint) sendChildren(ctx context.Context, list []FanChild) (Move, error)
 		return Move{}, failed
 	}
 	job.Fan.Sent = true
-	return Wait(s.childWait(), "%d children", len(list)), nil
+	return Wait(s.childWait(), "%s", Count(len(list), "child")), nil
 }
 
 // gather waits for the children of the step's fan-out, and gives the step their ends. Children that were never sent, or

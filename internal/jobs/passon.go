@@ -66,7 +66,7 @@ func (s *stint) passOn(ctx context.Context, list []FanChild) (Move, bool, error)
 	if missing == 0 {
 		fan.Passed, fan.Missing = job.passedNow(), 0
 		job.Fan, s.turn.dirty = &fan, true
-		s.turn.Note("%v passed on to %d children", verbs, told)
+		s.turn.Note("%v passed on to %s", verbs, Count(told, "child"))
 		return Move{}, false, nil
 	}
 	wait := orderPoll << min(fan.Missing, orderTries)

@@ -203,14 +203,14 @@ func (r *restamp) say(plan *jobs.Plan, w *Work, d Planned) {
 		plan.Say("", "%s", text)
 	}
 	if len(d.Fleets) > 0 {
-		plan.Say("fleets", "%d, with %d servers", len(d.Fleets), d.Servers)
+		plan.Say("fleets", "%d, with %s", len(d.Fleets), jobs.Count(d.Servers, "server"))
 	}
 	for _, p := range d.Fleets {
 		to := p.To
 		if !strings.Contains(to, "@") {
 			to = "the new " + to
 		}
-		plan.Say("", "%s: %d servers from %s to %s by %s, %s, %d at a time", p.Fleet, p.Servers, p.From, to, p.Strategy, waveText(p.Waves, r.spec.Rollout), p.AtOnce)
+		plan.Say("", "%s: %s from %s to %s by %s, %s, %d at a time", p.Fleet, jobs.Count(p.Servers, "server"), p.From, to, p.Strategy, waveText(p.Waves, r.spec.Rollout), p.AtOnce)
 	}
 	if d.Promote == PromoteRollout {
 		plan.Say("promote", "what is current, parameters and launch templates move after an image's fleets were rolled")
@@ -240,12 +240,14 @@ func waveText(waves []rollout.ForecastWave, o rollout.Options) string {
 
 func days(seconds int) string {
 	switch hours := seconds / 3600; {
+	case seconds < 120:
+		return jobs.Count(seconds, "second")
 	case hours < 2:
-		return fmt.Sprintf("%d minutes", seconds/60)
+		return jobs.Count(seconds/60, "minute")
 	case hours < 48:
-		return fmt.Sprintf("%d hours", hours)
+		return jobs.Count(hours, "hour")
 	default:
-		return fmt.Sprintf("%d days", hours/24)
+		return jobs.Count(hours/24, "day")
 	}
 }
 

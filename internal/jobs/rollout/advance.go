@@ -118,7 +118,7 @@ func (r *rollout) enter(turn *jobs.Turn, next stage) {
 // next goes on to the next wave.
 func (r *rollout) next(turn *jobs.Turn) {
 	p := &r.progress
-	turn.Note("wave %s is done: %d servers run %s", p.Waves[p.Wave].Name, p.Rolled.Len(), p.Image.Ref)
+	turn.Note("wave %s is done: %s of %s", p.Waves[p.Wave].Name, jobs.Count(p.Rolled.Len(), "server"), p.Image.Ref)
 	p.Wave++
 	r.enter(turn, rolling)
 }

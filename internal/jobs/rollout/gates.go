@@ -196,7 +196,7 @@ func tried(child jobs.ChildResult) verdict {
 		return verdict{detail: child.ID + " told nothing: " + err.Error()}
 	}
 	if result.Failed.Empty() {
-		return verdict{passed: true, detail: fmt.Sprintf("%d servers", result.Passed.Len())}
+		return verdict{passed: true, detail: jobs.Count(result.Passed.Len(), "server")}
 	}
 	detail := fmt.Sprintf("%d of %d servers failed", result.Failed.Len(), result.Failed.Len()+result.Passed.Len())
 	if len(result.Failures) > 0 {

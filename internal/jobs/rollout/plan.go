@@ -113,7 +113,7 @@ func (r *rollout) planImage(ctx context.Context, plan *jobs.Plan) error {
 
 func (r *rollout) sayFleet(plan *jobs.Plan, fleet ledger.Fleet, d Planned) {
 	p := &r.progress
-	plan.Say("fleet", "%s has %d servers of %s", fleet.Name, d.Servers, orUnknown(fleet.Image))
+	plan.Say("fleet", "%s has %s of %s", fleet.Name, jobs.Count(d.Servers, "server"), orUnknown(fleet.Image))
 	if fleet.Owner != "" {
 		plan.Say("", "%s works on it now: this job waits in line", fleet.Owner)
 	}
@@ -146,7 +146,7 @@ func (r *rollout) sayWaves(plan *jobs.Plan, d *Planned) {
 		chunks := (n + together - 1) / together
 		d.Waves = append(d.Waves, PlannedWave{w.Name, n})
 		d.Chunks += chunks
-		text := fmt.Sprintf("%s: %d servers (%s), %d at a time", w.Name, n, w.Ordinals, min(n, together))
+		text := fmt.Sprintf("%s: %s (%s), %d at a time", w.Name, jobs.Count(n, "server"), w.Ordinals, min(n, together))
 		if w.Soak > 0 {
 			text += ", then watched for " + w.Soak.String()
 		}

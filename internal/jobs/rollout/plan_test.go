@@ -32,7 +32,7 @@ func TestAPlanTellsTheWavesAndChangesNothing(t *testing.T) {
 			lines = append(lines, line.About+" "+line.Text)
 		}
 		text := strings.Join(lines, "\n")
-		for _, want := range []string{"image web@3", "web has 25 servers of web@2", "at most 28 at a time, at least 25 serve", "canary: 1 servers (0)", "3: 12 servers (13-24), 3 at a time", "gates approve"} {
+		for _, want := range []string{"image web@3", "web has 25 servers of web@2", "at most 28 at a time, at least 25 serve", "canary: 1 server (0)", "3: 12 servers (13-24), 3 at a time", "gates approve"} {
 			if !strings.Contains(text, want) {
 				t.Errorf("the plan does not tell %q:\n%s", want, text)
 			}
