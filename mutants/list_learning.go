@@ -22,7 +22,7 @@ func learningMutants() []mutant {
 		{
 			name:   "copies-learn-from-the-capture",
 			breaks: "a region's copy is looked at when the capture would be done, again and again",
-			edits:  []edit{{looksFile, `func To(region string) string { return "copy " + region }`, `func To(region string) string { return "capture " + region }`}},
+			edits:  []edit{{looksFile, `	return "copy " + region`, `	return "capture " + region`}},
 			tests:  in(bakeTests, "TestCopiesAreLookedAtWhenTheyAreDue"),
 		},
 		{
