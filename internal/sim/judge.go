@@ -183,6 +183,9 @@ func (e *end) judge(foreign map[string]string) {
 	if q := e.plan.quarry; q != nil && q.restamp.id != "" {
 		q.judge(e)
 	}
+	if z := e.plan.plaza; z != nil {
+		z.judge(e, explained)
+	}
 	for name := range e.versions {
 		if name == wheelName {
 			continue // nobody baked it
@@ -192,7 +195,7 @@ func (e *end) judge(foreign map[string]string) {
 	for name := range e.fleets {
 		e.judgeFleet(name, explained)
 	}
-	for _, name := range []string{"front", "back", wheelName, yard} {
+	for _, name := range []string{"front", "back", wheelName, yard, square} {
 		e.judgeCount(name)
 	}
 	e.explainKept(explained)
@@ -282,7 +285,7 @@ func (e *end) judgeVersion(v ledger.Version) {
 	if job.State != jobs.Succeeded && !(v.Run < job.Run && (w == nil || len(w.retries) > 0)) {
 		e.violate("%s is available, and its bake %s %s", v.Ref(), v.Job, job.State)
 	}
-	if w != nil && len(v.Regions) != w.regions {
+	if w != nil && len(v.Regions) != w.regions && !e.plan.distributed(v) {
 		e.violate("%s has AMIs in %d regions, want %d", v.Ref(), len(v.Regions), w.regions)
 	}
 }

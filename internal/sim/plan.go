@@ -19,6 +19,7 @@ type plan struct {
 	troubles []trouble
 	wheel    *wheel // a rollout; nil: none
 	quarry   *quarry
+	plaza    *plaza
 	// heals is when a policy is applied that heals all fleets; 0: never. Servers are killed and tick messages sent meanwhile.
 	heals        time.Duration
 	kills, ticks []time.Duration

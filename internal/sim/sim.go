@@ -97,8 +97,9 @@ type schedule struct {
 	turns   map[string]int // when a job last came to own its fleet
 	taken   int
 	slots   map[string]*slots
-	rolls   bool // the wheel's rollout owns its fleet
-	base    base // as it stood then
+	held    map[string]time.Duration // since when the ledger names a server
+	rolls   bool                     // the wheel's rollout owns its fleet
+	base    base                     // as it stood then
 	deaths  int
 	freezes int
 	backs   []back
@@ -109,6 +110,7 @@ type schedule struct {
 
 func (s *schedule) play(ctx context.Context, o Options) error {
 	s.killed = map[string]bool{}
+	s.held = map[string]time.Duration{}
 	s.met, s.claimer, s.known, s.turns = map[string]int{}, map[string]string{}, map[string]bool{}, map[string]int{}
 	foreign, err := s.settle(ctx)
 	if err != nil {

@@ -23,7 +23,7 @@ import (
 )
 
 // Stories are what may go on beside the other jobs of a schedule: each has one of them, or none.
-var Stories = []string{replacing, inPlace, stateful, meeting, patchday, catalog, refreshing, importing}
+var Stories = []string{replacing, inPlace, stateful, meeting, patchday, catalog, refreshing, importing, spreading}
 
 const (
 	patchday = "patchday"
@@ -50,6 +50,8 @@ func drawnStory(d dice) string {
 		return refreshing
 	case n < 0.66:
 		return importing
+	case n < 0.71:
+		return spreading
 	}
 	return ""
 }
@@ -67,6 +69,8 @@ func (p *plan) drawStory(d dice, name string) {
 		p.drawGroup(d)
 	case importing:
 		p.drawSettlers(d)
+	case spreading:
+		p.drawPlaza(d)
 	default:
 		panic("there is no story " + name)
 	}

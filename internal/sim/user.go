@@ -190,6 +190,11 @@ func (s *schedule) settle(ctx context.Context) (map[string]string, error) {
 			return nil, fmt.Errorf("the quarry's images: %w", err)
 		}
 	}
+	if z := s.plan.plaza; z != nil {
+		if err := z.settle(ctx, s); err != nil {
+			return nil, fmt.Errorf("the plaza's AMI: %w", err)
+		}
+	}
 	time.Sleep(time.Minute)
 	s.begun = time.Now()
 	s.foreign = map[string]bool{}
@@ -207,6 +212,9 @@ func (s *schedule) settle(ctx context.Context) (map[string]string, error) {
 		for _, id := range w.settlers.note(s) {
 			delete(all, id)
 		}
+	}
+	if z := s.plan.plaza; z != nil {
+		delete(all, z.golden)
 	}
 	for id := range all {
 		s.foreign[id] = true

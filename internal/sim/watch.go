@@ -118,7 +118,9 @@ func (s *schedule) watchLedger(old, new dynamodb.Item) {
 			s.wentBack(is.Name, was.Current, is.Current)
 		}
 	case strings.HasPrefix(key, "image#") && strings.HasPrefix(sort, "v#"):
-		s.watchVersion(document[ledger.Version](old), document[ledger.Version](new))
+		was, is := document[ledger.Version](old), document[ledger.Version](new)
+		s.watchVersion(was, is)
+		s.watchPlaza(was, is)
 	}
 }
 
@@ -164,6 +166,9 @@ func (s *schedule) inspect(r *api.Request, call string) {
 		for _, id := range things.FindAllString(string(r.Body), -1) {
 			if s.foreign[id] {
 				s.violate("%s of %s, which is not ours", call, id)
+			}
+			if z := s.plan.plaza; z != nil && id == z.golden && !strings.HasSuffix(r.Action, "Tags") {
+				s.violate("%s of %s, which is only imported", call, id)
 			}
 			if w := s.plan.wheel; w != nil && w.settlers != nil && w.settlers.before[id] != "" && w.roll.id == "" && !strings.HasSuffix(r.Action, "Tags") {
 				s.violate("%s of %s, which is only imported", call, id)

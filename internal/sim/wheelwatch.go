@@ -45,6 +45,9 @@ func (s *schedule) watchSlots(c dynamodb.Change) {
 	}
 	_, ordinal, _ := strings.Cut(sort, "#")
 	was, is := document[ledger.Server](c.Old), document[ledger.Server](c.New)
+	if _, known := s.held[is.InstanceID]; !known {
+		s.held[is.InstanceID] = s.now()
+	}
 	second, first := fleet.seconds[ordinal], fleet.holders[ordinal]
 	if holder {
 		fleet.holders[ordinal] = is
