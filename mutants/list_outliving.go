@@ -7,13 +7,19 @@ func outlivingMutants() []mutant {
 		{
 			name:   "data-of-a-launched-server-reaped",
 			breaks: "7: the volumes that a fleet's server leaves are taken for ones of a server that never held an ordinal",
-			edits:  []edit{{"internal/jobs/launch/outliving.go", `	set := common(l.progress.Up, l.progress.Outliving)`, `	set := common(l.progress.Failed, l.progress.Outliving)`}},
+			edits:  []edit{{"internal/jobs/launch/outliving.go", `	if len(devices) == 0 || l.progress.Up.Empty() {`, `	if len(devices) > 0 || l.progress.Up.Empty() {`}},
 			tests:  in("./internal/rig", story),
+		},
+		{
+			name:   "data-of-a-plain-fleet-reaped",
+			breaks: "7: volumes of a fleet whose spec keeps none are marked as nobody's: those that a person has EC2 keep go",
+			edits:  []edit{{"internal/jobs/launch/batch.go", `	if len(stamp.Server.outliving()) > 0 {`, `	if len(stamp.Server.outliving()) >= 0 {`}},
+			tests:  in("./internal/rig", "TestTheReaperLeavesEveryVolumeOfAFleetWhoseSpecKeepsNone"),
 		},
 		{
 			name:   "data-of-a-successor-reaped",
 			breaks: "7: the volumes that a successor leaves, which held its ordinal, are taken for nobody's",
-			edits:  []edit{{"internal/jobs/rollout/replaceend.go", `		if r.state.Chunk.Outliving.Has(swap.New.Ordinal) {`, `		if r.state.Chunk.Outliving.Has(-1) {`}},
+			edits:  []edit{{"internal/jobs/rollout/replaceend.go", `		if devices := c.Outliving; len(devices) > 0 {`, `		if devices := c.Outliving; len(devices) > 1000 {`}},
 			tests:  in("./internal/rig", story),
 		},
 		{

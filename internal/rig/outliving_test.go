@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/stampmill/stampmill/internal/jobs"
+	"github.com/stampmill/stampmill/internal/jobs/launch"
 	"github.com/stampmill/stampmill/internal/localaws/api"
 	"github.com/stampmill/stampmill/internal/rig"
 )
@@ -111,6 +112,22 @@ func TestVolumesThatOutliveAServerStayIfItHeldAnOrdinalAndGoIfItNeverDid(t *test
 			return err
 		}
 		return wantFree(r, "after the whole fleet was taken out", was[0], was[1], was[2], rolled[0], rolled[1])
+	})
+}
+
+// A person may have EC2 keep any volume of a server, also where the fleet's spec says nothing of that.
+func TestTheReaperLeavesEveryVolumeOfAFleetWhoseSpecKeepsNone(t *testing.T) {
+	t.Parallel()
+	inBubble(t, restampConfig(), func(_ context.Context, r *rig.Rig) error {
+		if err := did(r, imageOf("echo one > /opt/web"), strings.Replace(outlivingFleet, ", volumes: {/dev/xvda: {deleteOnTermination: false}}", "", 1)); err != nil {
+			return err
+		}
+		for _, v := range r.EC2().Inspect().Volumes {
+			if v.Tags[launch.TagFleet] != "" && v.Tags[launch.TagVolume] != "" {
+				return fmt.Errorf("%s would be removed once it is free: %v", v.ID, v.Tags)
+			}
+		}
+		return nil
 	})
 }
 

@@ -184,8 +184,11 @@ func (b *batch) try(ctx context.Context, turn *jobs.Turn, stamp Stamp, known cap
 	request := stamp.request(a.Rung, a.Ordinals.Len())
 	request.Token, request.UserData = turn.Token(thing), data
 	request.InstanceTags = b.tags(turn, stamp)
-	request.VolumeTags = maps.Clone(request.InstanceTags)
-	request.VolumeTags[TagVolume] = VolumeNew
+	request.VolumeTags = request.InstanceTags
+	if len(stamp.Server.outliving()) > 0 {
+		request.VolumeTags = maps.Clone(request.InstanceTags)
+		request.VolumeTags[TagVolume] = VolumeNew
+	}
 	a.Sent = true
 	instances, err := b.EC2(b.job.Target).Launch(ctx, request)
 	if err != nil && !jobs.IsAmbiguous(err) {

@@ -37,8 +37,9 @@ type Surroundings interface {
 	TemplateVersion(ctx context.Context, template cloud.LaunchTemplate) (exists bool, imageID string, err error)
 }
 
-// Tags are put on what EC2 has.
-type Tags interface {
+// Marker puts tags on what instances have.
+type Marker interface {
+	Instances(ctx context.Context, ids ...string) ([]cloud.Instance, error)
 	Tag(ctx context.Context, ids []string, tags map[string]string) error
 }
 
@@ -46,7 +47,7 @@ type Tags interface {
 type EC2 interface {
 	Servers
 	Surroundings
-	Tags
+	Marker
 }
 
 // Quotas are the account's in one region.

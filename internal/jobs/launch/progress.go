@@ -26,10 +26,9 @@ type progress struct {
 
 	Launched   ordinals.Set `json:"launched,omitzero"` // granted, and not known to be dead
 	LaunchedAt time.Time    `json:"launchedAt,omitzero"`
-	Watched    bool         `json:"watched,omitempty"`  // all of Launched were seen running, or given up
-	Up         ordinals.Set `json:"up,omitzero"`        // passed every check so far
-	Stage      ordinals.Set `json:"stage,omitzero"`     // of Up: passed the check that is under way
-	Outliving  ordinals.Set `json:"outliving,omitzero"` // have volumes that stay when their servers go
+	Watched    bool         `json:"watched,omitempty"` // all of Launched were seen running, or given up
+	Up         ordinals.Set `json:"up,omitzero"`       // passed every check so far
+	Stage      ordinals.Set `json:"stage,omitzero"`    // of Up: passed the check that is under way
 	Probes     []probe      `json:"probes,omitempty"`
 	ProbeRound int          `json:"probeRound,omitempty"`
 	// Reasons are why servers failed the check that is under way, the first ones.

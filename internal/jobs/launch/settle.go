@@ -25,7 +25,7 @@ func (l *launch) accept(ctx context.Context, turn *jobs.Turn) (jobs.Move, error)
 		return jobs.Fail("%d of %d servers are healthy, at least %d are accepted%s", healthy, l.spec.Count, need, because(reason)), nil
 	}
 	if !p.Settled {
-		if move, err := l.keepVolumes(ctx); err != nil || !move.IsDone() {
+		if move, err := l.keepVolumes(ctx, turn); err != nil || !move.IsDone() {
 			return move, err
 		}
 		p.Settled = true

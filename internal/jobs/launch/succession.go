@@ -153,8 +153,8 @@ type HeirResult struct {
 	// Missing were not granted, because of Shortage.
 	Missing  ordinals.Set `json:"missing,omitzero"`
 	Shortage string       `json:"shortage,omitempty"`
-	// Outliving have volumes of their own that stay when their servers go.
-	Outliving ordinals.Set `json:"outliving,omitzero"`
+	// Outliving are the devices whose volumes stay when their servers go.
+	Outliving []string `json:"outliving,omitempty"`
 }
 
 // seconds is the ledger as a succession sees it: its servers are those in the second slots.

@@ -91,7 +91,7 @@ func (s *succession) Committed() bool { return false }
 func (s *succession) Result() any {
 	p := &s.progress
 	result := HeirResult{Passed: p.Up, Failed: p.Failed, Failures: p.Failures, Missing: p.Planned.Minus(p.Up).Minus(p.Failed), Shortage: p.Shortage,
-		Outliving: common(p.Up, p.Outliving)}
+		Outliving: s.spec.Server.outliving()}
 	if !p.Settled {
 		result.Passed, result.Missing = ordinals.Set{}, p.Planned.Minus(p.Failed)
 	}

@@ -51,7 +51,6 @@ func (l *launch) watch(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) 
 		return jobs.Move{}, err
 	}
 	p.Up = up
-	p.Outliving = p.Outliving.Plus(outliving(servers, byID))
 	p.Launched = held(servers).Minus(deaths(dead))
 	if pending.Empty() {
 		p.Watched = true

@@ -56,8 +56,8 @@ type chunk struct {
 	// Parks: the old servers are stopped before their successors are launched.
 	Parks  bool         `json:"parks,omitempty"`
 	Passed ordinals.Set `json:"passed,omitzero"`
-	// Outliving have successors with volumes of their own that outlive them.
-	Outliving ordinals.Set `json:"outliving,omitzero"`
+	// Outliving are the devices whose volumes stay when the successors go.
+	Outliving []string `json:"outliving,omitempty"`
 	// Estates are what the successors take over from the old servers.
 	Estates map[int]launch.Estate `json:"estates,omitempty"`
 }

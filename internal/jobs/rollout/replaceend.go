@@ -42,8 +42,10 @@ func (r *replace) swap(ctx context.Context, turn *jobs.Turn, _ lot) (jobs.Move, 
 		swaps = append(swaps, ledger.Swap{New: successor, Old: holder})
 	}
 	if len(swaps) > 0 {
-		if move, err := r.keepVolumes(ctx, swaps); err != nil || !move.IsDone() {
-			return move, err
+		if devices := c.Outliving; len(devices) > 0 { // they become somebody's data with the swap
+			if move, err := launch.KeepVolumes(ctx, r.ec2(), devices, incoming(swaps), turn.Now().Sub(c.Since)); err != nil || !move.IsDone() {
+				return move, err
+			}
 		}
 		if err := r.Ledger.Swap(ctx, turn.Guard(), swaps); err != nil {
 			return jobs.Move{}, err
@@ -53,22 +55,12 @@ func (r *replace) swap(ctx context.Context, turn *jobs.Turn, _ lot) (jobs.Move, 
 	return r.afterSwap(turn), turn.Save(ctx)
 }
 
-// keepVolumes marks volumes of the successors that outlive them, before these become the holders.
-func (r *replace) keepVolumes(ctx context.Context, swaps []ledger.Swap) (jobs.Move, error) {
-	var successors []ledger.Server
+// incoming are the ids of the servers that become holders.
+func incoming(swaps []ledger.Swap) (ids []string) {
 	for _, swap := range swaps {
-		if r.state.Chunk.Outliving.Has(swap.New.Ordinal) {
-			successors = append(successors, swap.New)
-		}
+		ids = append(ids, swap.New.InstanceID)
 	}
-	if len(successors) == 0 {
-		return jobs.Done(), nil
-	}
-	instances, err := r.ec2().Instances(ctx, ledger.InstanceIDs(successors)...)
-	if err != nil {
-		return jobs.Move{}, err
-	}
-	return launch.KeepVolumes(ctx, r.ec2(), instances)
+	return ids
 }
 
 func (r *replace) afterSwap(turn *jobs.Turn) jobs.Move {
