@@ -77,11 +77,12 @@ type Difference struct {
 // kernels are: then each of them came or went by itself.
 func Compare(before, after []Package) Difference {
 	d := Difference{Added: []Package{}, Removed: []Package{}, Changed: []Change{}}
-	was, is := byName(before), byName(after)
+	several := inSeveral(before, after)
+	was, is := byName(before, several), byName(after, several)
 	for _, name := range names(was, is) {
 		old := slices.DeleteFunc(slices.Clone(was[name]), func(p Package) bool { return slices.Contains(is[name], p) })
 		fresh := slices.DeleteFunc(slices.Clone(is[name]), func(p Package) bool { return slices.Contains(was[name], p) })
-		if len(old) == 1 && len(fresh) == 1 {
+		if len(old) == 1 && len(fresh) == 1 && old[0].Version != fresh[0].Version {
 			d.Changed = append(d.Changed, Change{Name: name, Before: old[0].Version, After: fresh[0].Version})
 			continue
 		}
@@ -90,27 +91,33 @@ func Compare(before, after []Package) Difference {
 	return d
 }
 
-// byName gathers the packages of one name and architecture: libc6 of two architectures are two packages.
-func byName(list []Package) map[string][]Package {
-	all := map[string][]Package{}
-	for _, p := range list {
-		all[p.Name] = append(all[p.Name], p)
-	}
-	for name, packages := range all {
-		if distinct(packages) {
-			continue
-		}
-		delete(all, name)
-		for _, p := range packages {
-			all[name+"."+p.Architecture] = append(all[name+"."+p.Architecture], p)
+// inSeveral are the names that one of the lists has in several architectures.
+func inSeveral(lists ...[]Package) map[string]bool {
+	several := map[string]bool{}
+	for _, list := range lists {
+		first := map[string]string{}
+		for _, p := range list {
+			if architecture, known := first[p.Name]; known && architecture != p.Architecture {
+				several[p.Name] = true
+			}
+			first[p.Name] = p.Architecture
 		}
 	}
-	return all
+	return several
 }
 
-// distinct: all are of one architecture.
-func distinct(packages []Package) bool {
-	return !slices.ContainsFunc(packages, func(p Package) bool { return p.Architecture != packages[0].Architecture })
+// byName gathers the packages of one name, and of one architecture where there are several: libc6 of two architectures are
+// two packages, in both lists.
+func byName(list []Package, several map[string]bool) map[string][]Package {
+	all := map[string][]Package{}
+	for _, p := range list {
+		name := p.Name
+		if several[name] {
+			name += "." + p.Architecture
+		}
+		all[name] = append(all[name], p)
+	}
+	return all
 }
 
 func names(lists ...map[string][]Package) []string {

@@ -89,3 +89,29 @@ func TestSpecsAreComparedByTheirFieldsAndScriptsByTheirChecksums(t *testing.T) {
 		t.Errorf("a script: %+v", c)
 	}
 }
+
+func TestAnArchitectureThatComesOrGoesIsThatAlone(t *testing.T) {
+	t.Parallel()
+	libc := func(version, architecture string) content.Package {
+		return content.Package{Name: "libc6", Version: version, Architecture: architecture}
+	}
+	for name, tc := range map[string]struct {
+		before, after  []content.Package
+		added, removed []content.Package
+		changed        []content.Change
+	}{
+		"one more":          {before: []content.Package{libc("1", "amd64")}, after: []content.Package{libc("1", "amd64"), libc("1", "i386")}, added: []content.Package{libc("1", "i386")}},
+		"one less":          {before: []content.Package{libc("1", "amd64"), libc("1", "i386")}, after: []content.Package{libc("1", "amd64")}, removed: []content.Package{libc("1", "i386")}},
+		"one newer":         {before: []content.Package{libc("1", "amd64")}, after: []content.Package{libc("2", "amd64"), libc("2", "i386")}, added: []content.Package{libc("2", "i386")}, changed: []content.Change{{Name: "libc6.amd64", Before: "1", After: "2"}}},
+		"another":           {before: []content.Package{libc("1", "all")}, after: []content.Package{libc("1", "amd64")}, added: []content.Package{libc("1", "amd64")}, removed: []content.Package{libc("1", "all")}},
+		"newer, of another": {before: []content.Package{libc("1", "all")}, after: []content.Package{libc("2", "amd64")}, changed: []content.Change{{Name: "libc6", Before: "1", After: "2"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := content.Compare(tc.before, tc.after)
+			if !slices.Equal(d.Added, tc.added) || !slices.Equal(d.Removed, tc.removed) || !slices.Equal(d.Changed, tc.changed) {
+				t.Errorf("the difference is %+v", d)
+			}
+		})
+	}
+}
