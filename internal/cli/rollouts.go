@@ -38,6 +38,8 @@ type rolloutView struct {
 	Failure  string         `json:"failure,omitempty"`
 	Created  time.Time      `json:"created"`
 	Status   rollout.Status `json:"rollout"`
+	// Servers are what each was before and is after, once the rollout has ended.
+	Servers []rollout.ServerReport `json:"servers,omitempty"`
 }
 
 func rolloutOf(job *jobs.Job) (rolloutView, error) {
@@ -86,13 +88,57 @@ func (c *command) rolloutList() *cobra.Command {
 func (c *command) rolloutShow() *cobra.Command {
 	return &cobra.Command{
 		Use: "show FLEET-or-JOB", Short: "Show a rollout: its waves, what it waits for, what its gates said", Args: cobra.ExactArgs(1),
-		RunE: c.ofRollout(func(_ context.Context, _ *app.App, job *jobs.Job) error {
+		RunE: c.ofRollout(func(ctx context.Context, a *app.App, job *jobs.Job) error {
 			v, err := rolloutOf(job)
 			if err != nil {
 				return err
 			}
+			if v.Servers, err = serversOf(ctx, a, job, v); err != nil {
+				return err
+			}
 			return c.print(v, func(w io.Writer) { rolloutTable(w, v) })
 		}),
+	}
+}
+
+// serversOf reads what the servers were and are. A rollout that is under way has told only the first; reports are kept for 90 days.
+func serversOf(ctx context.Context, a *app.App, job *jobs.Job, v rolloutView) ([]rollout.ServerReport, error) {
+	if !job.Finished() || v.Status.Report == "" {
+		return nil, nil
+	}
+	content, found, err := a.Files.Get(ctx, v.Status.Report)
+	if err != nil || !found {
+		return nil, err
+	}
+	var list []rollout.ServerReport
+	if err := json.Unmarshal(content, &list); err != nil {
+		return nil, fmt.Errorf("read s3://%s/%s: %w", a.Bucket, v.Status.Report, err)
+	}
+	return list, nil
+}
+
+// serversShown is how many servers a table shows; JSON has all.
+const serversShown = 20
+
+// serverRows show the servers that changed.
+func serverRows(w io.Writer, servers []rollout.ServerReport) {
+	text := func(s *rollout.ServerState) string {
+		if s == nil {
+			return "no server"
+		}
+		return s.Instance + " " + s.Image
+	}
+	shown := 0
+	for _, s := range servers {
+		if s.Before != nil && s.After != nil && *s.Before == *s.After {
+			continue
+		}
+		if shown++; shown <= serversShown {
+			row(w, fmt.Sprintf("server %d", s.Ordinal), text(s.Before)+" → "+text(s.After))
+		}
+	}
+	if shown > serversShown {
+		row(w, "servers", fmt.Sprintf("%d more changed: -o json shows all", shown-serversShown))
 	}
 }
 
@@ -140,6 +186,7 @@ func rolloutTable(w io.Writer, v rolloutView) {
 	for _, failure := range s.Failures {
 		row(w, fmt.Sprintf("ordinal %d", failure.Ordinal), failure.Reason)
 	}
+	serverRows(w, v.Servers)
 }
 
 // ofRollout does something with the rollout that a command's argument names.

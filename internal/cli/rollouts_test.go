@@ -97,6 +97,11 @@ func TestARolloutIsWatchedAndSteeredFromTheCommandLine(t *testing.T) {
 		s.must(cli.ExitOK, "rollout", "approve", id, "--wave", "2")
 		s.must(cli.ExitOK, "wait", id)
 		cells(t, s.must(cli.ExitOK, "fleet", "show", "web-prod"), "on web@2 3")
+		for ordinal := range 3 {
+			if table := s.must(cli.ExitOK, "rollout", "show", id); !regexp.MustCompile(fmt.Sprintf(`server %d +i-[0-9a-f]+ web@1 → i-[0-9a-f]+ web@2`, ordinal)).MatchString(table) {
+				t.Errorf("what ordinal %d was and is does not stand in\n%s", ordinal, table)
+			}
+		}
 
 		// One that has ended goes back by another one, with the options of the old one.
 		wants(t, s.must(cli.ExitOK, "rollout", "rollback", "web-prod"), "back to web@1")

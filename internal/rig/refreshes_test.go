@@ -2,6 +2,7 @@ package rig_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -19,6 +20,7 @@ import (
 	"github.com/stampmill/stampmill/internal/aws/clients"
 	"github.com/stampmill/stampmill/internal/jobs"
 	"github.com/stampmill/stampmill/internal/jobs/cloud"
+	"github.com/stampmill/stampmill/internal/jobs/rollout"
 	"github.com/stampmill/stampmill/internal/rig"
 )
 
@@ -137,9 +139,47 @@ func refreshStory(more string) rig.Story {
 			if err := oneVersion(r); err != nil {
 				return err
 			}
+			for _, job := range ended {
+				if err := accounted(r, job, 1, 2); err != nil {
+					return err
+				}
+			}
 			return refreshed(r, 2)
 		},
 	}
+}
+
+// accounted checks that the rollout's report names each instance of the group before and after, whichever AWS replaced by which.
+func accounted(r *rig.Rig, job *jobs.Job, before, after int) error {
+	var result rollout.Result
+	if err := json.Unmarshal(job.Result, &result); err != nil {
+		return err
+	}
+	content, found, err := r.User.Files.Get(background, result.Report)
+	if err != nil || !found {
+		return fmt.Errorf("the report %q: %t, %w", result.Report, found, err)
+	}
+	var servers []rollout.ServerReport
+	if err := json.Unmarshal(content, &servers); err != nil {
+		return err
+	}
+	g, err := groupNow(r)
+	if err != nil {
+		return err
+	}
+	now := map[string]bool{}
+	for _, s := range servers {
+		if s.Before == nil || s.After == nil || s.Before.Image != fmt.Sprint("web@", before) || s.After.Image != fmt.Sprint("web@", after) || s.Before.Instance == s.After.Instance {
+			return fmt.Errorf("the report says of ordinal %d: %+v, %+v", s.Ordinal, s.Before, s.After)
+		}
+		now[s.After.Instance] = true
+	}
+	for _, i := range g.Instances {
+		if !now[*i.InstanceId] {
+			return fmt.Errorf("the report does not name %s of the group: %s", *i.InstanceId, content)
+		}
+	}
+	return nil
 }
 
 // oneVersion checks that the rollout made one version of the launch template, however often it asked.
@@ -358,6 +398,33 @@ func TestAPausedRolloutRefreshesNothingMore(t *testing.T) {
 
 func TestACancelledRolloutLeavesNoRefreshBehind(t *testing.T) {
 	t.Parallel()
+	everyCall(t, cancelledRefresh(), 6, cancelled, cancelledAndDead)
+	everyCallTo(t, cancelledRefresh(), lateAndCancelled, 2, "autoscaling:StartInstanceRefresh")
+}
+
+// lateAndCancelled: the call's connection breaks, the next delivery makes it again, the job is cancelled, and then the first takes effect.
+var lateAndCancelled = mishap{"late effect and cancel", func(s rig.Story, call int) (rig.Story, *rig.Line) {
+	reached := make(chan struct{})
+	s.Meanwhile = func(ctx context.Context, r *rig.Rig, ids []string) {
+		select {
+		case <-reached:
+		case <-ctx.Done():
+			return
+		}
+		time.Sleep(time.Minute)
+		if err := r.Cancel(background, ids[0], 1); err != nil {
+			panic(err)
+		}
+	}
+	return s, &rig.Line{LateAt: call, LateFor: 4 * time.Minute, At: func(n int, _ string) {
+		if n == call {
+			close(reached)
+		}
+	}}
+}}
+
+// cancelledRefresh is a rollout of a group that ends whole, or leaves nothing under way.
+func cancelledRefresh() rig.Story {
 	story := refreshStory("")
 	story.Check = func(r *rig.Rig, ended map[string]*jobs.Job) error {
 		for _, job := range ended {
@@ -381,5 +448,5 @@ func TestACancelledRolloutLeavesNoRefreshBehind(t *testing.T) {
 		}
 		return err
 	}
-	everyCall(t, story, 6, cancelled, cancelledAndDead)
+	return story
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/stampmill/stampmill/internal/jobs"
 	"github.com/stampmill/stampmill/internal/jobs/ledger"
+	"github.com/stampmill/stampmill/internal/jobs/rollout"
 )
 
 // Totals are what came of a restamp, in numbers.
@@ -77,16 +78,9 @@ type FleetReport struct {
 	Why   string `json:"why,omitempty"`
 	Job   string `json:"job,omitempty"`
 	Spent
-	Servers []ServerReport `json:"servers,omitempty"`
+	Servers []rollout.ServerReport `json:"servers,omitempty"`
 	// Result is what the rollout told.
 	Result json.RawMessage `json:"result,omitempty"`
-}
-
-// ServerReport is one ordinal before and after; absent: it had no server.
-type ServerReport struct {
-	Ordinal int          `json:"ordinal"`
-	Before  *ServerState `json:"before,omitempty"`
-	After   *ServerState `json:"after,omitempty"`
 }
 
 // Spent is how long something took.
@@ -121,7 +115,7 @@ func (r *restamp) report(ctx context.Context, turn *jobs.Turn) (jobs.Move, error
 	if err != nil {
 		return jobs.Move{}, err
 	}
-	before := map[string][]ServerState{}
+	before := map[string][]rollout.ServerState{}
 	if content, found, err := r.Files.Get(ctx, r.progress.Before); err != nil {
 		return jobs.Move{}, err
 	} else if found {
@@ -133,7 +127,11 @@ func (r *restamp) report(ctx context.Context, turn *jobs.Turn) (jobs.Move, error
 	if err != nil {
 		return jobs.Move{}, err
 	}
-	report := reportOf(w, outcomes, before, after)
+	told, err := r.told(ctx, outcomes, before, after)
+	if err != nil {
+		return jobs.Move{}, err
+	}
+	report := reportOf(w, outcomes, before, after, told)
 	report.Job, report.Name, report.Run, report.Ended = r.job.ID, r.job.Name, r.job.Run, turn.StepSince().UTC()
 	if turn.Job.Phase == jobs.Undoing {
 		report.Failure = turn.Job.Failure
@@ -148,7 +146,7 @@ func (r *restamp) report(ctx context.Context, turn *jobs.Turn) (jobs.Move, error
 }
 
 // after reads the servers as they are now.
-func (r *restamp) after(ctx context.Context, w *Work) (map[string][]ServerState, error) {
+func (r *restamp) after(ctx context.Context, w *Work) (map[string][]rollout.ServerState, error) {
 	lists := make([][]ledger.Server, len(w.Fleets))
 	group, within := errgroup.WithContext(ctx)
 	group.SetLimit(readers)
@@ -161,15 +159,35 @@ func (r *restamp) after(ctx context.Context, w *Work) (map[string][]ServerState,
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	after := map[string][]ServerState{}
+	after := map[string][]rollout.ServerState{}
 	for i, fleet := range w.Fleets {
-		after[fleet.Name] = states(lists[i])
+		after[fleet.Name] = rollout.ServerStates(lists[i])
 	}
 	return after, nil
 }
 
+// told are the servers of fleets that stand in the ledger only while they are rolled, Auto Scaling groups, as their rollouts told.
+func (r *restamp) told(ctx context.Context, outcomes []ledger.Outcome, before, after map[string][]rollout.ServerState) (map[string][]rollout.ServerReport, error) {
+	told := map[string][]rollout.ServerReport{}
+	for _, o := range outcomes {
+		var result rollout.Result
+		if o.Fleet == "" || len(before[o.Fleet])+len(after[o.Fleet]) > 0 || json.Unmarshal(o.Result, &result) != nil || result.Report == "" {
+			continue
+		}
+		content, found, err := r.Files.Get(ctx, result.Report)
+		if err != nil {
+			return nil, err
+		}
+		var list []rollout.ServerReport
+		if found && json.Unmarshal(content, &list) == nil {
+			told[o.Fleet] = list
+		}
+	}
+	return told, nil
+}
+
 // reportOf puts together what became of each part.
-func reportOf(w *Work, outcomes []ledger.Outcome, before, after map[string][]ServerState) Report {
+func reportOf(w *Work, outcomes []ledger.Outcome, before, after map[string][]rollout.ServerState, told map[string][]rollout.ServerReport) Report {
 	images, fleets := map[string]ledger.Outcome{}, map[string]ledger.Outcome{}
 	for _, o := range outcomes {
 		if o.Fleet != "" {
@@ -184,7 +202,10 @@ func reportOf(w *Work, outcomes []ledger.Outcome, before, after map[string][]Ser
 	}
 	for _, fleet := range w.Fleets {
 		line := fleetReport(fleet, fleets, images)
-		line.Servers = serverReports(before[fleet.Name], after[fleet.Name])
+		line.Servers = told[fleet.Name]
+		if line.Servers == nil {
+			line.Servers = rollout.ServerReports(before[fleet.Name], after[fleet.Name])
+		}
 		report.Fleets = append(report.Fleets, line)
 	}
 	report.count()
@@ -254,27 +275,6 @@ func spent(o ledger.Outcome) Spent {
 	return s
 }
 
-func serverReports(before, after []ServerState) []ServerReport {
-	all := map[int]*ServerReport{}
-	at := func(ordinal int) *ServerReport {
-		if all[ordinal] == nil {
-			all[ordinal] = &ServerReport{Ordinal: ordinal}
-		}
-		return all[ordinal]
-	}
-	for i := range before {
-		at(before[i].Ordinal).Before = &before[i]
-	}
-	for i := range after {
-		at(after[i].Ordinal).After = &after[i]
-	}
-	var list []ServerReport
-	for _, ordinal := range slices.Sorted(maps.Keys(all)) {
-		list = append(list, *all[ordinal])
-	}
-	return list
-}
-
 // count sums up, and names the first failure.
 func (r *Report) count() {
 	t := &r.Totals
@@ -305,7 +305,7 @@ func (r *Report) count() {
 			t.FleetsStopped++
 		}
 		for _, server := range fleet.Servers {
-			if server.After != nil && (server.Before == nil || *server.Before != *server.After) {
+			if server.Changed() {
 				t.ServersRolled++
 			}
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stampmill/stampmill/internal/jobs"
 	"github.com/stampmill/stampmill/internal/jobs/ledger"
+	"github.com/stampmill/stampmill/internal/jobs/rollout"
 	"github.com/stampmill/stampmill/internal/jobs/spec"
 )
 
@@ -111,8 +112,8 @@ func TestTheFirstFailureAndWhatItStoppedAreTold(t *testing.T) {
 	done.Image, done.State, done.To = "base", jobs.Succeeded, "base@2"
 	failed.Image, failed.State, failed.Failure = "mid", jobs.Failed, "exit 1"
 	rolled.Fleet, rolled.State, rolled.To = "on-base", jobs.Succeeded, "base@2"
-	r := reportOf(w, []ledger.Outcome{done, failed, rolled}, map[string][]ServerState{"on-base": {{Ordinal: 0, Image: "base@1"}, {Ordinal: 1, Image: "base@2"}}},
-		map[string][]ServerState{"on-base": {{Ordinal: 0, Image: "base@2"}, {Ordinal: 1, Image: "base@2"}}})
+	r := reportOf(w, []ledger.Outcome{done, failed, rolled}, map[string][]rollout.ServerState{"on-base": {{Ordinal: 0, Image: "base@1"}, {Ordinal: 1, Image: "base@2"}}},
+		map[string][]rollout.ServerState{"on-base": {{Ordinal: 0, Image: "base@2"}, {Ordinal: 1, Image: "base@2"}}}, nil)
 	want := Totals{ImagesRenewed: 1, ImagesFailed: 1, ImagesStopped: 2, FleetsRolled: 1, FleetsStopped: 3, ServersRolled: 1, First: "mid: exit 1"}
 	if r.Totals != want {
 		t.Errorf("totals %+v, want %+v", r.Totals, want)

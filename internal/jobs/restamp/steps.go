@@ -65,7 +65,7 @@ func putJSON(ctx context.Context, files Files, key string, value any) error {
 const readers = 8
 
 // standing reads the servers of the work's fleets, and leaves out fleets on which there is nothing to roll.
-func (k *Kind) standing(ctx context.Context, at *scene, w *Work) (map[string][]ServerState, error) {
+func (k *Kind) standing(ctx context.Context, at *scene, w *Work) (map[string][]rollout.ServerState, error) {
 	lists := make([][]ledger.Server, len(w.Fleets))
 	group, within := errgroup.WithContext(ctx)
 	group.SetLimit(readers)
@@ -78,7 +78,7 @@ func (k *Kind) standing(ctx context.Context, at *scene, w *Work) (map[string][]S
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	before := map[string][]ServerState{}
+	before := map[string][]rollout.ServerState{}
 	var fleets []WorkFleet
 	for i, fleet := range w.Fleets {
 		servers := lists[i]
@@ -91,26 +91,10 @@ func (k *Kind) standing(ctx context.Context, at *scene, w *Work) (map[string][]S
 			continue
 		}
 		fleets = append(fleets, fleet)
-		before[fleet.Name] = states(servers)
+		before[fleet.Name] = rollout.ServerStates(servers)
 	}
 	w.Fleets, w.Left = fleets, at.left
 	return before, nil
-}
-
-// ServerState is what a server was, or is, for reports.
-type ServerState struct {
-	Ordinal  int    `json:"ordinal"`
-	Instance string `json:"instance,omitempty"`
-	Image    string `json:"image,omitempty"`
-	AMI      string `json:"ami,omitempty"`
-}
-
-func states(servers []ledger.Server) []ServerState {
-	all := make([]ServerState, len(servers))
-	for i, s := range servers {
-		all[i] = ServerState{Ordinal: s.Ordinal, Instance: s.InstanceID, Image: s.Image, AMI: s.AMI}
-	}
-	return all
 }
 
 // renew fans out what waits for nothing: the images whose parents stay, and the fleets whose images do.

@@ -80,6 +80,9 @@ func (r *rollout) plan(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) 
 	if err := r.cut(ctx, fleet, servers); err != nil {
 		return jobs.Move{}, err
 	}
+	if err := r.takeDown(ctx, servers); err != nil {
+		return jobs.Move{}, err
+	}
 	p.Planned = true
 	turn.Note("%d of %d servers are to run %s, in %d waves; %d run it already, %d ordinals have no living server", p.unskipped().Len(), p.Count,
 		found.Ref, len(p.Waves), p.Skipped.Len(), p.Vacant.Len())

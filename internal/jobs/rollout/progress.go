@@ -21,6 +21,8 @@ type progress struct {
 	Former string `json:"former,omitempty"`
 
 	Planned bool `json:"planned,omitempty"`
+	// Report is the key in the bucket of what each server was and is.
+	Report string `json:"report,omitempty"`
 	// Count is how many servers live, Surge how many more there may be, Spare how many may be missing, Budget how many
 	// successors may fail.
 	Count  int `json:"count,omitempty"`
@@ -156,6 +158,8 @@ type Result struct {
 	Gates    []GateOutcome    `json:"gates,omitempty"`
 	// RolledBack says why it went back, if it did.
 	RolledBack string `json:"rolledBack,omitempty"`
+	// Report is the key in the bucket of what each server was before and is after, once it has ended.
+	Report string `json:"report,omitempty"`
 }
 
 // Result tells how far it came.
@@ -165,7 +169,7 @@ func (r *rollout) Result() any {
 		return nil
 	}
 	result := Result{Fleet: r.fleet(), Image: p.Image.Ref, Former: p.Former, Rolled: p.Rolled, Skipped: p.Skipped, Failed: p.Failed,
-		Vacant: p.Vacant, Failures: p.Failures, Gates: p.Gates}
+		Vacant: p.Vacant, Failures: p.Failures, Gates: p.Gates, Report: p.Report}
 	for _, w := range p.Waves {
 		result.Left = result.Left.Plus(w.Ordinals)
 	}

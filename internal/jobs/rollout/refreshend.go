@@ -25,7 +25,7 @@ func (r *refresh) abandon(ctx context.Context, turn *jobs.Turn) (jobs.Move, erro
 	}
 	r.state.Run = nil
 	if turn.Job.Phase == jobs.Undoing {
-		return jobs.Done(), r.leave(ctx, turn)
+		return jobs.Done(), nil
 	}
 	return jobs.Done(), r.recount(ctx, turn, g)
 }
@@ -38,9 +38,10 @@ func (r *refresh) endRefresh(ctx context.Context, turn *jobs.Turn) (jobs.Move, e
 	}
 	run := r.state.Run
 	active, ok := underWay(all)
-	mine := ok && run != nil && (active.ID == run.ID || run.ID == "" && r.isRun(run, active))
+	late := turn.Job.Phase == jobs.Undoing && (run != nil || len(r.state.Past) > 0) // after this nobody looks any more
+	mine := ok && (run != nil && (active.ID == run.ID || run.ID == "" && r.isRun(run, active)) || late && !turn.Job.Lost.IsZero() && r.ours(active))
 	if !mine {
-		if until := turn.LookUntil(); run != nil && run.ID == "" && turn.Now().Before(until) {
+		if until := turn.LookUntil(); (late || run != nil && run.ID == "") && turn.Now().Before(until) {
 			return jobs.Wait(min(refreshPoll, until.Sub(turn.Now())), "an instance refresh that a lost call may still start"), nil
 		}
 		return jobs.Done(), nil
@@ -77,7 +78,14 @@ func (r *refresh) recount(ctx context.Context, turn *jobs.Turn, g cloud.Group) e
 	return err
 }
 
-// finish takes all rows out: the group keeps its own instances, and the ledger's rows would only age.
+// finish brings the rows up to date once more, for the report.
 func (r *refresh) finish(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
-	return jobs.Done(), r.leave(ctx, turn)
+	if r.state.Template.ID == "" {
+		return jobs.Done(), nil
+	}
+	g, known, err := r.groups().Group(ctx, r.progress.Group)
+	if err != nil || !known {
+		return jobs.Done(), err
+	}
+	return jobs.Done(), r.enlist(ctx, turn, g, lot{Ordinals: r.progress.unskipped(), Image: r.destination()})
 }

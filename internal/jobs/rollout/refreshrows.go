@@ -270,20 +270,11 @@ func (r *refresh) vacate(ctx context.Context, turn *jobs.Turn, vacant ordinals.S
 }
 
 // unlist takes rows out of the ledger.
-func (r *refresh) unlist(ctx context.Context, turn *jobs.Turn, set ordinals.Set) error {
+func (r *rollout) unlist(ctx context.Context, turn *jobs.Turn, set ordinals.Set) error {
 	for _, chunk := range set.Chunks(rowsPerWrite) {
 		if err := r.Ledger.DeleteServers(ctx, turn.Guard(), r.fleet(), chunk.List()); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// leave takes all rows out: the group keeps its own instances, and the ledger's rows would only age.
-func (r *refresh) leave(ctx context.Context, turn *jobs.Turn) error {
-	servers, err := r.Ledger.Servers(ctx, r.fleet())
-	if err != nil {
-		return err
-	}
-	return r.unlist(ctx, turn, held(servers))
 }

@@ -106,7 +106,9 @@ func (r *rollout) Steps() []jobs.Step {
 		{Name: "plan", Do: r.plan},
 		{Name: "roll", Do: r.roll},
 		{Name: "finish", Do: func(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) { return r.strategy().finish(ctx, turn) }},
+		{Name: "account", Do: r.account},
 		{Name: "record", Do: r.record},
+		{Name: "leave", Do: r.leave},
 		{Name: "release", Do: r.release},
 	}, r.notification()...)
 }
@@ -116,6 +118,8 @@ func (r *rollout) Steps() []jobs.Step {
 func (r *rollout) Undo() []jobs.Step {
 	return append([]jobs.Step{
 		{Name: "tidy", Do: r.tidy},
+		{Name: "account", Do: r.account},
+		{Name: "leave", Do: r.leave},
 		{Name: "release", Do: r.release},
 	}, r.notification()...)
 }
@@ -139,6 +143,18 @@ func (r *rollout) tidy(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) 
 		return move, err
 	}
 	return r.strategy().finish(ctx, turn)
+}
+
+// leave takes a group's rows out of the ledger: the group keeps its own instances, and the rows would only age.
+func (r *rollout) leave(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
+	if !r.progress.Owned || r.progress.Group == "" {
+		return jobs.Done(), nil
+	}
+	servers, err := r.Ledger.Servers(ctx, r.fleet())
+	if err != nil {
+		return jobs.Move{}, err
+	}
+	return jobs.Done(), r.unlist(ctx, turn, held(servers))
 }
 
 // release gives the fleet up, or the place in the line.
