@@ -13,11 +13,11 @@ func plazaMutants() []mutant {
 		{
 			name:   "a-revoked-share-stays-where-a-copy-is",
 			breaks: "a Distribute closes a version's AMI in its home region only",
-			edits: []edit{{"internal/jobs/distribute/steps.go", `		err := p.equal(ctx, turn, ami.Region, ami.AMI, p.spec.want())`,
+			edits: []edit{{"internal/jobs/distribute/steps.go", `		err := p.equal(ctx, turn, ami.Region, ami.AMI, p.spec.want(), !p.progress.Change.goes(ami))`,
 				`		if ami.Region != p.progress.Change.Home {
 			continue
 		}
-		err := p.equal(ctx, turn, ami.Region, ami.AMI, p.spec.want())`}},
+		err := p.equal(ctx, turn, ami.Region, ami.AMI, p.spec.want(), !p.progress.Change.goes(ami))`}},
 			tests: story("distribute", "40"),
 		},
 		{

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -139,7 +138,7 @@ func (c *command) imageShow() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&onlyAMI, "ami", false, "print the AMI's id only: the current version's, or the one that is named")
-	cmd.Flags().StringVar(&region, "region", "", "with --ami: in this region (default: the configured one)")
+	cmd.Flags().StringVar(&region, "region", "", "with --ami: in this region, or ACCOUNT/REGION (default: the configured one)")
 	return cmd
 }
 
@@ -155,7 +154,7 @@ func (c *command) printAMI(image ledger.Image, versions []ledger.Version, number
 		return exitf(ExitNotFound, "image %s has no version %d", image.Name, number)
 	}
 	v := versions[0]
-	if copied, ok := v.Regions[region]; ok && copied.AMI != "" && (v.State == ledger.Available || v.State == ledger.Retiring) {
+	if copied, ok := v.At(region); ok && copied.AMI != "" && (v.State == ledger.Available || v.State == ledger.Retiring) {
 		_, err := fmt.Fprintln(c.Out, copied.AMI)
 		return err
 	}
@@ -175,9 +174,9 @@ func versionTable(w io.Writer, image ledger.Image, versions []ledger.Version, fl
 
 func regionsOf(v ledger.Version) string {
 	var parts []string
-	for _, region := range slices.Sorted(maps.Keys(v.Regions)) {
-		if ami := v.Regions[region].AMI; ami != "" {
-			parts = append(parts, region+"="+ami)
+	for _, ami := range v.AMIs() {
+		if ami.AMI != "" && !ami.Leaving {
+			parts = append(parts, ami.Place()+"="+ami.AMI)
 		}
 	}
 	return strings.Join(parts, " ")

@@ -41,9 +41,12 @@ func (p *program) lend(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) 
 }
 
 // takeBack ends the loans.
-func (p *program) takeBack(ctx context.Context, _ *jobs.Turn) (jobs.Move, error) {
+func (p *program) takeBack(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
 	if _, err := p.endLoans(ctx); err != nil {
 		return jobs.Move{}, err
+	}
+	for _, loan := range p.progress.Loans {
+		turn.Note("what was lent to %s is taken back", loan.Account)
 	}
 	p.progress.Loans = nil
 	return jobs.Done(), nil

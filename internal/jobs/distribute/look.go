@@ -258,16 +258,16 @@ func (s *survey) lookShares(ctx context.Context) error {
 			want = have // of the source: what is copied from it is open to the same
 			continue
 		}
-		s.change.Opens[ami.Region] = list(s.change.Opens[ami.Region], want.Minus(have))
 		s.change.Closes[ami.Region] = list(s.change.Closes[ami.Region], have.Minus(want))
-		if want.Minus(have).IsZero() {
+		if s.change.goes(ami) || want.Minus(have).IsZero() {
 			continue
 		}
+		s.change.Opens[ami.Region] = list(s.change.Opens[ami.Region], want.Minus(have))
 		why, err := copies.Unshareable(ctx, s.ec2(ami.Region), ami.Region, s.images[ami.AMI].Snapshots(), want.Public)
 		if err != nil {
 			return err
 		}
-		if why != "" && s.change.Replaces[ami.Region] != ami.AMI {
+		if why != "" {
 			s.findings = append(s.findings, jobs.Finding{Field: []any{"share"}, Message: why})
 		}
 	}

@@ -53,6 +53,12 @@ type Change struct {
 	CopiesFor []string `json:"copiesFor,omitempty"`
 }
 
+// goes reports whether the AMI is to be removed: it is closed to others, and not opened to any more.
+func (c *Change) goes(ami ledger.Located) bool {
+	place := ami.Place()
+	return ami.Leaving || c.Replaces[place] == ami.AMI || c.Removes[place] == ami.AMI
+}
+
 // Result is what a finished job tells.
 type Result struct {
 	Image string `json:"image"` // web@41

@@ -68,7 +68,7 @@ func (p *program) share(ctx context.Context, turn *jobs.Turn) (jobs.Move, error)
 		if ami.Role != "" {
 			continue
 		}
-		err := p.equal(ctx, turn, ami.Region, ami.AMI, p.spec.want())
+		err := p.equal(ctx, turn, ami.Region, ami.AMI, p.spec.want(), !p.progress.Change.goes(ami))
 		if err != nil && !jobs.IsClass(err, jobs.NotFound, jobs.Propagating) { // one that is gone is open to nobody
 			return jobs.Move{}, err
 		}
@@ -76,13 +76,16 @@ func (p *program) share(ctx context.Context, turn *jobs.Turn) (jobs.Move, error)
 	return jobs.Done(), nil
 }
 
-// equal opens and closes one AMI.
-func (p *program) equal(ctx context.Context, turn *jobs.Turn, region, ami string, want c.Share) error {
+// equal closes one AMI, and opens it if it stays.
+func (p *program) equal(ctx context.Context, turn *jobs.Turn, region, ami string, want c.Share, stays bool) error {
 	have, err := p.ec2(region).ImageShares(ctx, ami)
 	if err != nil {
 		return err
 	}
 	add, remove := want.Minus(have), have.Minus(want)
+	if !stays {
+		add = c.Share{}
+	}
 	if add.IsZero() && remove.IsZero() {
 		return nil
 	}
@@ -130,7 +133,7 @@ func (p *program) openCopies(ctx context.Context, turn *jobs.Turn) (jobs.Move, e
 	for _, place := range p.progress.Change.Copies {
 		ami, ec2 := p.progress.Copies[place].ID, p.ec2(place)
 		if account, _ := l.SplitPlace(place); account == "" {
-			if err := p.equal(ctx, turn, place, ami, want); err != nil {
+			if err := p.equal(ctx, turn, place, ami, want, true); err != nil {
 				return jobs.Move{}, err
 			}
 		}

@@ -47,6 +47,18 @@ func TestWhomTheSpecDoesNotNameLosesTheAMIsAndWhoIsNamedKeepsThem(t *testing.T) 
 	}
 }
 
+// A copy that is replaced because it is under a key that nobody else can use is not opened before it goes: EC2 would refuse.
+func TestWhatGoesIsClosedAndNotOpened(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.images["ami-us-west-2"].key, w.images["ami-eu-west-1"].open.Accounts = "arn:aws:kms:us-west-2:000000000000:alias/aws/ebs", []string{other}
+	p, turn := w.looked(t, `{"regions": {"us-west-2": {"kmsKey": "alias/k"}}, "share": {"accounts": ["333333333333"]}}`)
+	done(t, turn, p.share)
+	if want := []string{"share ami-us-west-2 +[] -[222222222222]"}; !slices.Equal(w.calls, want) {
+		t.Errorf("the calls are %q, want %q", w.calls, want)
+	}
+}
+
 const othersCopy = `{"accountCopies": [{"role": "` + otherRole + `", "regions": {"us-east-1": {}}}]}`
 
 // What an account had before it was lent anything it has afterwards, whether its copy was made or given up.
