@@ -43,5 +43,17 @@ func refreshMutants() []mutant {
 			edits:  []edit{{rolloutFolder + "refreshmove.go", `	return r.progress.Back && ours != version`, `	return false && ours != version`}},
 			tests:  in(rigTests, "TestARolloutWhoseGroupDoesNotMoveIsNotDone"),
 		},
+		{
+			name:   "late-refresh-left",
+			breaks: "a refresh that a lost call starts after a cancel goes on with nobody looking",
+			edits:  []edit{{rolloutFolder + "refreshend.go", `(late || run != nil && run.ID == "") && turn.Now()`, `(run != nil && run.ID == "") && turn.Now()`}},
+			tests:  in(rigTests, "TestACancelledRolloutLeavesNoRefreshBehind"),
+		},
+		{
+			name:   "back-before-it-is",
+			breaks: "a rollout whose way back gave up reports that it was rolled back",
+			edits:  []edit{{rolloutFolder + "progress.go", `	if p.Back && p.Rolled.Empty() && p.Held == "" {`, `	if p.Back {`}},
+			tests:  in(rolloutTests, "TestAWayBackThatGivesUpWaitsForAPersonWhoMayTryAgainOrLeaveIt"),
+		},
 	}
 }

@@ -166,6 +166,13 @@ func rolloutTable(w io.Writer, v rolloutView) {
 		row(w, "goes back", s.Why)
 	}
 	row(w, "rolled", s.Rolled.String())
+	switch ended := v.State != string(jobs.Open); {
+	case s.Rolled.Empty() || v.State == string(jobs.Succeeded):
+	case s.Back && !ended:
+		row(w, "not back yet", s.Rolled.String())
+	case ended:
+		row(w, "left as it is", fmt.Sprintf("%d servers run %s, the others do not: a rollout to %s or to %s makes the fleet one again", s.Rolled.Len(), s.Image, s.Image, s.Former))
+	}
 	row(w, "failed", s.Failed.String())
 	row(w, "ran it before", s.Skipped.String())
 	row(w, "no server", s.Vacant.String())

@@ -174,7 +174,7 @@ func (r *rollout) Result() any {
 		result.Left = result.Left.Plus(w.Ordinals)
 	}
 	result.Left = result.Left.Minus(p.Rolled).Minus(p.Failed)
-	if p.Back {
+	if p.Back && p.Rolled.Empty() && p.Held == "" {
 		result.RolledBack = p.Why
 	}
 	return result
