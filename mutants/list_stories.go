@@ -32,5 +32,20 @@ func storyMutants() []mutant {
 			edits:  []edit{{"internal/aws/ledger/publish.go", `		if v.Number > image.Current && !v.Held {`, `		if v.Number != image.Current && !v.Held {`}},
 			tests:  story("catalog", "12"),
 		},
+		{
+			name:   "given-back-as-it-was-before-the-line",
+			breaks: "2: an import's undo that waited for a rollout forgets the fleet whose servers were replaced meanwhile",
+			edits: []edit{{"internal/jobs/adopt/undo.go", `	if why != "" {
+		return jobs.Fail("%s", why), nil
+	}
+	a.progress.Target, a.progress.Imported, a.progress.Count`, `	a.progress.Target, a.progress.Imported, a.progress.Count`}},
+			tests: story("import", "40"),
+		},
+		{
+			name:   "current-past-a-failed-gate",
+			breaks: "4: what is to be current after its fleets were rolled becomes so though a gate failed",
+			edits:  []edit{{"internal/jobs/restamp/promote.go", `		if result.State != jobs.Succeeded {`, `		if result.State == jobs.Cancelled {`}},
+			tests:  story("patchday", "40"),
+		},
 	}
 }

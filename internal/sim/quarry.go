@@ -25,6 +25,7 @@ type quarry struct {
 	policy          string // its document; empty: the user submits the restamp
 	orders          []quarryOrder
 	gateFails       bool
+	afterRolling    bool // what is current moves once the fleets were rolled
 }
 
 // quarryOrder is given to the restamp, or to the rollout that it has under way.
@@ -87,8 +88,10 @@ func (q *quarry) drawSpec(r *draw) string {
 	if r.chance(0.15) {
 		q.gateFails, gate = true, ", gate: [{run: test -e /opt/never, within: 2m}]"
 	}
+	parallel, surge, onFailure, promote := 1+r.IntN(2), 1+r.IntN(2), pick(r, rollout.Rollback, rollout.Hold), pick(r, "bake", "bake", "rollout")
+	q.afterRolling = promote == "rollout"
 	return fmt.Sprintf("images: {select: %s, parallel: %d%s}, fleets: {select: [yard]}, rollout: {surge: %d, waves: [1, '100%%']%s, onFailure: %s}, promote: %s",
-		selected, 1+r.IntN(2), rebuild, 1+r.IntN(2), gate, pick(r, rollout.Rollback, rollout.Hold), pick(r, "bake", "bake", "rollout"))
+		selected, parallel, rebuild, surge, gate, onFailure, promote)
 }
 
 // bases are the AMIs that stone was baked from, and is to be.
@@ -280,6 +283,9 @@ func (q *quarry) attendOthers(ctx context.Context, s *schedule) error {
 
 // judge: what is renewed is renewed from the newest, parents before children; what is said to be rolled is.
 func (q *quarry) judge(e *end) {
+	if current := e.current[wall]; q.gateFails && q.afterRolling && len(e.servers[yard]) > 0 && current != 1 {
+		e.violate("wall@%d is current, though the gate of its fleet's rollout failed", current)
+	}
 	job := e.ended[q.restamp.id]
 	if job == nil || job.State != jobs.Succeeded {
 		return

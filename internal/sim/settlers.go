@@ -18,6 +18,7 @@ type settlers struct {
 	before map[string]string
 	undo   *wish // gives them back once their rollout is over, or before it
 	early  bool
+	amid   time.Duration // after the rollout was submitted, in whose line it waits then; 0: once that is over
 }
 
 // drawSettlers makes an import of the wheel that was drawn.
@@ -33,7 +34,9 @@ func (p *plan) drawSettlers(d dice) {
 	}
 	if r.chance(0.3) {
 		w.settlers.undo = &wish{kind: "Import", name: wheelName, key: "wheel-undo", mayFail: true, text: "kind: Import\nname: wheel\nspec: {undo: fleet}\n"}
-		w.settlers.early = r.chance(0.4)
+		if w.settlers.early = r.chance(0.4); !w.settlers.early && r.chance(0.5) {
+			w.settlers.amid = r.between(time.Second, 3*time.Minute)
+		}
 	}
 }
 
@@ -67,6 +70,18 @@ func standingOf(i ec2.Instance) string {
 	tags := maps.Clone(i.Tags)
 	maps.DeleteFunc(tags, func(key, _ string) bool { return strings.HasPrefix(key, jobs.TagPrefix) })
 	return fmt.Sprint(i.State, " ", i.Type, " ", i.ImageID, " ", i.Volumes, " ", tags)
+}
+
+// askAmid submits the undo while the rollout is under way, where that was drawn.
+func (l *settlers) askAmid(ctx context.Context, s *schedule) {
+	if l == nil || l.amid == 0 {
+		return
+	}
+	time.AfterFunc(l.amid, func() {
+		if err := s.submit(ctx, l.undo); err != nil {
+			s.violate("the undo cannot be submitted: %v", err)
+		}
+	})
 }
 
 // compare sees that nothing but tags of ours came to them; given back, none is left.

@@ -180,6 +180,7 @@ func (s *schedule) drive(ctx context.Context, w *wheel) error {
 	for _, cancel := range w.roll.cancels {
 		time.AfterFunc(cancel, func() { s.cancelStory(ctx, w.roll.id) })
 	}
+	w.settlers.askAmid(ctx, s)
 	for _, o := range w.orders {
 		time.Sleep(time.Until(since.Add(o.after)))
 		if err := s.order(ctx, w.roll.id, o.verb, ""); err != nil {
