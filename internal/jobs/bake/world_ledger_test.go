@@ -11,6 +11,8 @@ import (
 	l "github.com/stampmill/stampmill/internal/jobs/ledger"
 )
 
+// The catalog, the bucket and the callback.
+
 func (w *world) GetImage(context.Context, string) (l.Image, bool, error) {
 	return l.Image{Name: "web", Current: w.current}, w.current > 0, nil
 }

@@ -314,5 +314,3 @@ func (w *world) cancel() {
 		}
 	}
 }
-
-// The catalog, the bucket and the callback.
