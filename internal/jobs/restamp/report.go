@@ -206,6 +206,9 @@ func reportOf(w *Work, outcomes []ledger.Outcome, before, after map[string][]rol
 		if line.Servers == nil {
 			line.Servers = rollout.ServerReports(before[fleet.Name], after[fleet.Name])
 		}
+		if _, told := fleets[fleet.Name]; !told && line.To != "" {
+			line.cutOff()
+		}
 		report.Fleets = append(report.Fleets, line)
 	}
 	report.count()
@@ -254,9 +257,27 @@ func fleetReport(fleet WorkFleet, outcomes, images map[string]ledger.Outcome) Fl
 		line.State, line.Why = Stopped, "it was not begun"
 		if image := images[fleet.Image]; fleet.To == "" && image.State != jobs.Succeeded {
 			line.Why = "it was not begun: " + fleet.Image + " was not renewed"
+		} else if fleet.To == "" {
+			line.To = image.To
 		}
 	}
 	return line
+}
+
+// cutOff says of a fleet whose rollout nobody heard the end of how far it came: the restamp was cancelled.
+func (f *FleetReport) cutOff() {
+	changed := 0
+	for _, server := range f.Servers {
+		if server.Changed() {
+			changed++
+		}
+	}
+	if changed == 0 {
+		f.Why = "it was cancelled: no server of it was changed"
+		return
+	}
+	f.State = Failed
+	f.Why = fmt.Sprintf("its rollout was cancelled on the way: %d of %d servers were changed; see stampmill rollout show %s", changed, len(f.Servers), f.Fleet)
 }
 
 func spent(o ledger.Outcome) Spent {

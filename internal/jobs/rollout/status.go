@@ -47,7 +47,7 @@ func StatusOf(job *jobs.Job) (Status, error) {
 		return Status{}, fmt.Errorf("read the rollout %s: it is a %T", job.ID, opened)
 	}
 	p := &r.progress
-	status := Status{Planned: p.Planned, Paused: p.Paused, Held: p.Held, Back: p.Back || p.Turning, Why: p.Why, Approves: r.approves()}
+	status := Status{Planned: p.Planned, Paused: p.Paused && !job.Finished(), Held: p.Held, Back: p.Back || p.Turning, Why: p.Why, Approves: r.approves()}
 	status.Fleet, status.Image = r.fleet(), r.spec.Image
 	if result, told := r.Result().(Result); told {
 		status.Result = result
