@@ -5,7 +5,7 @@ import "slices"
 // all are the mutants, by what they change.
 func all() []mutant {
 	return slices.Concat(protocolMutants(), deliveryMutants(), workerMutants(), familyMutants(), storeMutants(), lateMutants(), plazaMutants(), ledgerMutants(), catalogMutants(), distributeMutants(), accountCopyMutants(), recallMutants(), passOnMutants(),
-		identityMutants(), bakeMutants(), imageMutants(), launchMutants(), countMutants(), storyMutants(), inPlaceMutants(), outlivingMutants(), terminateMutants(), errorMutants(), adapterMutants(),
+		identityMutants(), bakeMutants(), imageMutants(), launchMutants(), countMutants(), storyMutants(), inPlaceMutants(), outlivingMutants(), nightMutants(), terminateMutants(), errorMutants(), adapterMutants(),
 		importMutants(), upkeepMutants(), guestMutants(), budgetMutants(), eventMutants(), capacityMutants(), lookMutants(),
 		learningMutants(), policyMutants(), rolloutMutants(), refreshMutants(), restampMutants(), orderMutants(), swapMutants())
 }
