@@ -263,6 +263,10 @@ func (r *region) DeleteSnapshot(_ context.Context, id string) error {
 func (r *region) ShareImage(_ context.Context, id string, add, _ c.Share) error {
 	return r.call("ModifyImageAttribute", func() error { r.shares[id] = add; return nil })
 }
+func (r *region) ImageShares(_ context.Context, id string) (share c.Share, err error) {
+	err = r.call("DescribeImageAttribute", func() error { share = r.shares[id]; return nil })
+	return share, err
+}
 func (r *region) BlockPublicAccess(context.Context) (string, error) { return "block-new-sharing", nil }
 
 func (r *region) AddTemplateVersion(_ context.Context, _ c.LaunchTemplate, _, imageID, token, _ string) (version string, err error) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/stampmill/stampmill/internal/jobs"
+	l "github.com/stampmill/stampmill/internal/jobs/ledger"
 	"github.com/stampmill/stampmill/internal/jobs/notify"
 	"github.com/stampmill/stampmill/internal/jobs/spec"
 )
@@ -156,9 +157,31 @@ func (p *program) Plan(ctx context.Context, _ jobs.Foreseen) (jobs.Plan, error) 
 		goes = []string{"nothing"}
 	}
 	plan.Say("next stage", "%s", strings.Join(goes, ", "))
+	if err := p.planReports(ctx, &plan, old, users); err != nil {
+		return plan, err
+	}
 	for _, s := range out.Stay {
 		plan.Say("stays", "%s: %s", s.Version, s.Because)
 	}
 	plan.Details = out
 	return plan, nil
+}
+
+// planReports tells which versions go only once EC2 has reported that the accounts to which they are open do not use them.
+func (p *program) planReports(ctx context.Context, plan *jobs.Plan, old []l.Version, users map[string]string) error {
+	about := "asked before"
+	for _, v := range old {
+		if users[v.Ref()] != "" {
+			continue
+		}
+		amis, to, err := p.line().opened(ctx, v)
+		if err := jobs.Gather(&plan.Findings, err); err != nil {
+			return err
+		}
+		if len(amis) > 0 {
+			plan.Say(about, "what %s do with %s, by EC2's usage reports on %d AMIs: it stays until they say nothing", strings.Join(to, ", "), v.Ref(), len(amis))
+			about = ""
+		}
+	}
+	return nil
 }

@@ -29,8 +29,9 @@ type EC2 interface {
 	Reports
 }
 
-// Reports tell what other accounts do with an AMI.
+// Reports tell which other accounts may use an AMI, and what they do with it.
 type Reports interface {
+	ImageShares(ctx context.Context, imageID string) (c.Share, error)
 	AskUsage(ctx context.Context, imageID, token string, tags map[string]string) (reportID string, err error)
 	Usage(ctx context.Context, reportID string) (usage []c.Usage, ready, known bool, err error)
 }

@@ -102,6 +102,7 @@ type shelf struct {
 	users    map[string][]string
 	usage    []c.Usage
 	refused  error
+	open     map[string][]string // by REGION AMI, whom a person opened it to
 	asked    []string
 }
 
@@ -134,6 +135,10 @@ func (v view) ImageUsers(_ context.Context, ids ...string) (map[string][]string,
 func (v view) AskUsage(_ context.Context, id, _ string, _ map[string]string) (string, error) {
 	v.asked = append(v.asked, v.at+" "+id)
 	return "report-" + v.at, v.refused
+}
+
+func (v view) ImageShares(_ context.Context, id string) (c.Share, error) {
+	return c.ShareWith(v.open[v.at+" "+id]), nil
 }
 
 // Usage is of the west: nobody uses what is elsewhere.
@@ -244,5 +249,25 @@ func TestWhatOtherAccountsUseIsAskedInEveryRegion(t *testing.T) {
 				t.Errorf("it stays because of %q, want %q; %v, warnings %q", by, tc.want, err, turn.Job.Warnings)
 			}
 		})
+	}
+}
+
+// What a person opened by hand is asked like what a spec opened, and the plan tells of it.
+func TestWhatAPersonOpenedIsAskedToo(t *testing.T) {
+	t.Parallel()
+	s := &shelf{versions: daily(l.Available, l.Available), open: map[string][]string{" us-west-2 ami-1w": {"444444444444"}}}
+	v := &s.versions[0]
+	v.Put("us-west-2", "", l.RegionalCopy{AMI: "ami-1w"})
+	p := &program{Config: Config{Catalog: s}, job: &jobs.Job{Name: "web"}, spec: Spec{Versions: 1}}
+	p.EC2 = func(at jobs.Target) EC2 { return view{shelf: s, at: at.Role + " " + at.Region} }
+	plan, err := p.Plan(t.Context(), jobs.Foreseen{})
+	told := slices.ContainsFunc(plan.Lines, func(line jobs.PlanLine) bool { return strings.Contains(line.Text, "444444444444") })
+	if err != nil || !told || len(s.asked) > 0 {
+		t.Errorf("the plan is %+v, %v; asked %v", plan.Lines, err, s.asked)
+	}
+	turn := &jobs.Turn{Job: &jobs.Job{ID: "job", Incarnation: "inc"}, Installation: "test"}
+	by, err := p.line().shared(t.Context(), turn, v)
+	if err != nil || by == "" || !slices.Equal(s.asked, []string{" us-west-2 ami-1w"}) {
+		t.Errorf("it stays because of %q, %v; asked %v", by, err, s.asked)
 	}
 }

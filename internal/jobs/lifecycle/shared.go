@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/stampmill/stampmill/internal/jobs"
@@ -21,14 +22,12 @@ const (
 // shared says why a version that is open to other accounts stays: they use it, or what they do is not known yet. A report
 // that is asked for now is read by a later look; EC2 does not know of the last day's launches.
 func (r Line) shared(ctx context.Context, turn *jobs.Turn, v *l.Version) (string, error) {
-	if release.Of(*v).Share.IsZero() && (v.Recall == nil || len(v.Recall.Shares) == 0) {
-		return "", nil
+	opened, _, err := r.opened(ctx, *v)
+	if err != nil {
+		return "", err
 	}
 	waits := ""
-	for _, ami := range v.AMIs() {
-		if ami.Role != "" {
-			continue // the account that owns it was asked itself, and we opened it to nobody
-		}
+	for _, ami := range opened {
 		by, _, err := r.Others(ctx, turn, v, ami)
 		if err != nil {
 			return "", err
@@ -38,6 +37,36 @@ func (r Line) shared(ctx context.Context, turn *jobs.Turn, v *l.Version) (string
 		}
 	}
 	return waits, nil
+}
+
+// opened are the version's AMIs that others may launch from, and who they are: by what its Bake or a Distribute says, by what EC2
+// forgets when it disables one, and by what a person opened by hand. Copies that other accounts own are left out: the account was
+// asked itself, and we opened them to nobody.
+func (r Line) opened(ctx context.Context, v l.Version) (amis []l.Located, to []string, err error) {
+	said := release.Of(v).Share.Principals()
+	if v.Recall != nil {
+		for _, shares := range v.Recall.Shares {
+			said = append(said, shares...)
+		}
+	}
+	for _, ami := range v.AMIs() {
+		if ami.Role != "" {
+			continue
+		}
+		who := said
+		if len(who) == 0 {
+			open, err := r.EC2("", ami.Region).ImageShares(ctx, ami.AMI)
+			if err != nil && !jobs.IsClass(err, jobs.NotFound, jobs.Propagating) { // one that is gone is open to nobody
+				return nil, nil, err
+			}
+			who = open.Principals()
+		}
+		if len(who) > 0 {
+			amis, to = append(amis, ami), append(to, who...)
+		}
+	}
+	slices.Sort(to)
+	return amis, slices.Compact(to), nil
 }
 
 // Others says who in other accounts uses one AMI of the version. It is told by a report of EC2's, which is asked for where
