@@ -67,6 +67,11 @@ func (r *rollout) plan(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) 
 		return jobs.Fail("%s", reason), nil
 	}
 	p.Image = found
+	if group, ok := r.strategy().(*refresh); ok {
+		if err := group.list(ctx, turn); err != nil {
+			return jobs.Move{}, err
+		}
+	}
 	servers, living, err := r.look(ctx)
 	if err != nil {
 		return jobs.Move{}, err

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/stampmill/stampmill/internal/jobs"
+	"github.com/stampmill/stampmill/internal/jobs/cloud"
 	"github.com/stampmill/stampmill/internal/jobs/ledger"
 	"github.com/stampmill/stampmill/internal/jobs/preflight"
 )
@@ -67,7 +68,10 @@ func (r *rollout) Plan(ctx context.Context, before jobs.Foreseen) (jobs.Plan, er
 	if r.job.Name != r.fleet() {
 		plan.Findings = append(plan.Findings, jobs.Finding{Field: []any{"fleet"}, Message: r.misnamed(r.job)})
 	}
-	p.Target, p.Former, d.Former = fleet.Target, fleet.Image, fleet.Image
+	p.Target, p.Group, p.Former, d.Former = fleet.Target, fleet.Group, fleet.Image, fleet.Image
+	if p.Group != "" {
+		d.Strategy = Refresh
+	}
 	if made := before.Images[name]; made != "" && name == r.spec.Image {
 		d.DependsOn = made
 		p.Image = image{Ref: r.spec.Image}
@@ -75,8 +79,8 @@ func (r *rollout) Plan(ctx context.Context, before jobs.Foreseen) (jobs.Plan, er
 	} else if err := r.planImage(ctx, &plan); err != nil {
 		return plan, err
 	}
-	servers, instances, err := r.look(ctx)
-	if err != nil {
+	servers, instances, err := r.foreseen(ctx)
+	if err := jobs.Gather(&plan.Findings, err, "fleet"); err != nil {
 		return plan, err
 	}
 	if err := jobs.Gather(&plan.Findings, r.measure(servers, instances), "maxUnavailable"); err != nil {
@@ -91,6 +95,20 @@ func (r *rollout) Plan(ctx context.Context, before jobs.Foreseen) (jobs.Plan, er
 	err = r.sayCalls(ctx, &plan, &d)
 	plan.Details = d
 	return plan, err
+}
+
+// foreseen are the servers that would be rolled. Those of a group are not in the ledger before a rollout puts them there.
+func (r *rollout) foreseen(ctx context.Context) ([]ledger.Server, map[string]cloud.Instance, error) {
+	group, ok := r.strategy().(*refresh)
+	if !ok {
+		return r.look(ctx)
+	}
+	servers, err := group.foresee(ctx, &jobs.Turn{Job: r.job})
+	if err != nil {
+		return nil, nil, err
+	}
+	instances, err := r.instances(ctx, servers)
+	return servers, instances, err
 }
 
 // planImage looks up the image and what its servers need.
@@ -170,6 +188,10 @@ func (r *rollout) sayWaves(plan *jobs.Plan, d *Planned) {
 
 // sayCalls tells what EC2 is asked for, and how long the budgets make that last: gates, soaks and drains come on top.
 func (r *rollout) sayCalls(ctx context.Context, plan *jobs.Plan, d *Planned) error {
+	if n := len(d.Waves); n > 0 && r.progress.Group != "" {
+		plan.Say("Auto Scaling", "%d instance refreshes of the group %s, one a wave: it launches and ends the instances, by its own calls", n, r.progress.Group)
+		return nil
+	}
 	if d.Rolled == 0 || r.spec.Strategy != "" && r.spec.Strategy != Replace {
 		return nil
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/stampmill/stampmill/internal/jobs"
 	"github.com/stampmill/stampmill/internal/jobs/cloud"
 	"github.com/stampmill/stampmill/internal/jobs/launch/ordinals"
+	"github.com/stampmill/stampmill/internal/jobs/ledger"
 )
 
 const (
@@ -65,7 +66,7 @@ func (r *refresh) groups() Groups       { return r.Groups(r.progress.Target) }
 func (r *refresh) templates() Templates { return r.Templates(r.progress.Target) }
 
 // prepare finds the group and what it launches from, and refuses what AWS could not bring back.
-func (r *refresh) prepare(ctx context.Context, turn *jobs.Turn, ref string) (image, []jobs.Finding, error) {
+func (r *refresh) prepare(ctx context.Context, _ *jobs.Turn, ref string) (image, []jobs.Finding, error) {
 	resolved, err := r.Launching.Resolve(ctx, r.there(), ref)
 	if err != nil {
 		return image{}, nil, err
@@ -88,7 +89,26 @@ func (r *refresh) prepare(ctx context.Context, turn *jobs.Turn, ref string) (ima
 				Hint:    "aws autoscaling set-instance-protection --no-protected-from-scale-in, or exit-standby"})
 		}
 	}
-	return found, findings, r.enlist(ctx, turn, g, lot{Image: found})
+	return found, findings, nil
+}
+
+// list makes the group's instances rows of the ledger, before the waves are cut.
+func (r *refresh) list(ctx context.Context, turn *jobs.Turn) error {
+	g, err := r.group(ctx)
+	if err != nil {
+		return err
+	}
+	return r.enlist(ctx, turn, g, lot{Image: r.progress.Image})
+}
+
+// foresee gives the rows that list would write.
+func (r *refresh) foresee(ctx context.Context, turn *jobs.Turn) ([]ledger.Server, error) {
+	g, err := r.group(ctx)
+	if err != nil {
+		return nil, err
+	}
+	to := r.progress.Image
+	return assign(nil, r.rows(turn, g, r.names(to), true), ordinals.Set{}, lot{Image: to}), nil
 }
 
 // left says whether a refresh leaves the instance alone.
