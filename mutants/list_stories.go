@@ -42,6 +42,14 @@ func storyMutants() []mutant {
 			tests: story("import", "40"),
 		},
 		{
+			name:   "chosen-before-its-turn",
+			breaks: "2, 4: a termination marks the servers that it takes before it owns their fleet, while a rollout replaces them",
+			edits: []edit{{"internal/jobs/terminate/terminate.go", `		{Name: "own", Do: t.own},
+		{Name: "choose", Do: t.choose},`, `		{Name: "choose", Do: t.choose},
+		{Name: "own", Do: t.own},`}},
+			tests: story("meet", "30"),
+		},
+		{
 			name:   "current-past-a-failed-gate",
 			breaks: "4: what is to be current after its fleets were rolled becomes so though a gate failed",
 			edits:  []edit{{"internal/jobs/restamp/promote.go", `		if result.State != jobs.Succeeded {`, `		if result.State == jobs.Cancelled {`}},
