@@ -219,20 +219,25 @@ func (p *program) parameter(ctx context.Context, turn *jobs.Turn) (jobs.Move, er
 		Parameter(ctx, turn, name, slices.Sorted(maps.Keys(v.Regions)))
 }
 
-// release lets other jobs change where the version is.
+// release lets other jobs change where the version is. A job that died of its first step does not know which one it owns.
 func (p *program) release(ctx context.Context, turn *jobs.Turn) (jobs.Move, error) {
-	if p.progress.Version == 0 {
-		return jobs.Done(), nil
+	all, err := p.Ledger.Versions(ctx, p.job.Name)
+	if err != nil {
+		return jobs.Move{}, err
 	}
-	v, found, err := p.Ledger.GetVersion(ctx, p.job.Name, p.progress.Version)
-	if err != nil || !found || v.Owner != p.job.ID {
-		return jobs.Done(), err
-	}
-	_, err = p.Ledger.ChangeVersion(ctx, turn.Guard(), p.job.Name, p.progress.Version, func(v *l.Version) error {
-		if v.Owner == p.job.ID {
-			v.Owner = ""
+	for _, owned := range all {
+		if owned.Owner != p.job.ID {
+			continue
 		}
-		return nil
-	})
-	return jobs.Done(), err
+		_, err := p.Ledger.ChangeVersion(ctx, turn.Guard(), p.job.Name, owned.Number, func(v *l.Version) error {
+			if v.Owner == p.job.ID {
+				v.Owner = ""
+			}
+			return nil
+		})
+		if err != nil {
+			return jobs.Move{}, err
+		}
+	}
+	return jobs.Done(), nil
 }
