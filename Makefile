@@ -35,8 +35,8 @@ race: ## run the tests with the race detector, on smaller samples; the simulatio
 	$(GO) test -vet=off -race -short -timeout 20m $$($(GO) list ./... | grep -vE '/(integration|bench|internal/rig|internal/jobs/spec)$$')
 
 .PHONY: deaths
-deaths: ## kill, cut off or freeze a worker at every call of every story (make test takes samples)
-	STAMPMILL_DEATHS=all $(GO) test -vet=off -timeout 40m -v ./internal/rig ./internal/jobs/bake | grep -vE '^(=== |    --- PASS)'
+deaths: ## kill, cut off or freeze a worker at every call of every story: hours (make test takes samples)
+	STAMPMILL_DEATHS=all $(GO) test -vet=off -timeout 240m -v ./internal/rig ./internal/jobs/bake | grep -vE '^(=== |    --- PASS)'
 
 SEEDS ?= 200
 SEED ?= 1

@@ -4,6 +4,14 @@ package main
 func workerMutants() []mutant {
 	return []mutant{
 		{
+			name:   "idle-worker-holds-back",
+			breaks: "1: a worker with nothing to do leaves a queue unasked while it waits for another one",
+			edits:  []edit{{"internal/jobs/worker.go", `	return w.free == w.Slots
+`, `	return w.free > w.Slots
+`}},
+			tests: in("./internal/jobs", "TestAnIdleWorkerHoldsNoLaneBack"),
+		},
+		{
 			name:   "new-work-before-wakes",
 			breaks: "2: new work is received though more wakes stand in their queue than the worker takes",
 			edits:  []edit{{workerFile, `	w.behind[lane] = full`, `	w.behind[lane] = false`}},

@@ -31,7 +31,14 @@ func TestNewWorkHoldsBackWhileMoreWakesStandInTheirQueueThanAWorkerTakes(t *test
 		defer w.mu.Unlock()
 		return w.holdsBackLocked(lane)
 	}
+	w.free--
 	w.note(LaneWake, true)
+	for _, lane := range Lanes {
+		if holds(lane) {
+			t.Errorf("%s was never asked, and holds back", lane)
+		}
+		w.asked[lane] = 0
+	}
 	for lane, want := range map[Lane]bool{LaneHigh: false, LaneWake: false, LaneNormal: true, LaneLow: true} {
 		if holds(lane) != want {
 			t.Errorf("with wakes behind, %s holds back: %v, want %v", lane, !want, want)
@@ -48,5 +55,23 @@ func TestNewWorkHoldsBackWhileMoreWakesStandInTheirQueueThanAWorkerTakes(t *test
 	w.note(LaneWake, false)
 	if holds(LaneNormal) {
 		t.Error("new work waits though the wakes have been caught up with")
+	}
+}
+
+// A last receive that was full by chance would keep the other lanes waiting for as long as the next one waits for messages.
+func TestAnIdleWorkerHoldsNoLaneBack(t *testing.T) {
+	t.Parallel()
+	w := NewWorker(WorkerConfig{Slots: 2})
+	w.note(LaneNormal, true)
+	w.asked[LaneLow] = 0
+	for _, one := range []struct {
+		carried, ready int
+		want           bool
+	}{{1, 0, true}, {0, 1, true}, {0, 0, false}} {
+		w.free = w.Slots - one.carried
+		w.ready[LaneNormal] = make([]*inHand, one.ready)
+		if w.holdsBackLocked(LaneLow) != one.want {
+			t.Errorf("with %d carried and %d ready the low lane holds back: %t, want %t", one.carried, one.ready, !one.want, one.want)
+		}
 	}
 }

@@ -206,12 +206,23 @@ func (w *Worker) spare(lane Lane) int {
 }
 
 // holdsBackLocked: more urgent lanes have more than this worker takes, so that nothing is received from this one but its
-// share. Wakes go before new work: what is begun is finished before more is begun.
+// share, which begins with the worker. Wakes go before new work: what is begun is finished before more is begun. An idle worker holds
+// nothing back: the last receive from the urgent lane may have been full by chance, and its next one waits for as long as a poll may.
 func (w *Worker) holdsBackLocked(lane Lane) bool {
-	if w.turns-w.asked[lane] >= share*(len(Lanes)-1)*bufferSize {
+	if asked, ever := w.asked[lane]; !ever || w.turns-asked >= share*(len(Lanes)-1)*bufferSize || w.idleLocked() {
 		return false
 	}
 	return slices.ContainsFunc(Lanes[:slices.Index(Lanes, lane)], func(urgent Lane) bool { return w.behind[urgent] })
+}
+
+// idleLocked: nothing is carried, and nothing is there to be carried.
+func (w *Worker) idleLocked() bool {
+	for _, ready := range w.ready {
+		if len(ready) > 0 {
+			return false
+		}
+	}
+	return w.free == w.Slots
 }
 
 // room waits until the lane's buffer is half empty and nothing holds it back; 0 means that the worker drains.
