@@ -6,7 +6,7 @@ func workerMutants() []mutant {
 		{
 			name:   "idle-worker-holds-back",
 			breaks: "1: a worker with nothing to do leaves a queue unasked while it waits for another one",
-			edits:  []edit{{"internal/jobs/worker.go", `	return w.free == w.Slots
+			edits: []edit{{"internal/jobs/worker.go", `	return w.free == w.Slots
 `, `	return w.free > w.Slots
 `}},
 			tests: in("./internal/jobs", "TestAnIdleWorkerHoldsNoLaneBack"),
