@@ -171,7 +171,7 @@ func rolloutTable(w io.Writer, v rolloutView) {
 	case s.Back && !ended:
 		row(w, "not back yet", s.Rolled.String())
 	case ended:
-		row(w, "left as it is", fmt.Sprintf("%d servers run %s, the others do not: a rollout to %s or to %s makes the fleet one again", s.Rolled.Len(), s.Image, s.Image, s.Former))
+		row(w, "left as it is", fmt.Sprintf("%s is on %s, not on the others: a rollout to %s or to %s makes the fleet one again", s.Image, jobs.Count(s.Rolled.Len(), "server"), s.Image, s.Former))
 	}
 	row(w, "failed", s.Failed.String())
 	row(w, "ran it before", s.Skipped.String())

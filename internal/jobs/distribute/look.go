@@ -285,7 +285,10 @@ func list(has []string, more c.Share) []string {
 
 // lookPublic finds regions in which the account blocks public AMIs.
 func (s *survey) lookPublic(ctx context.Context, want c.Share) error {
-	regions := slices.DeleteFunc(slices.Clone(s.change.Copies), func(place string) bool { return strings.Contains(place, "/") })
+	regions := slices.DeleteFunc(slices.Clone(s.change.Copies), func(place string) bool {
+		account, _ := l.SplitPlace(place)
+		return account != ""
+	})
 	for region, who := range s.change.Opens {
 		if slices.Contains(who, c.Everybody) {
 			regions = append(regions, region)

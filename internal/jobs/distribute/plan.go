@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/stampmill/stampmill/internal/jobs"
+	l "github.com/stampmill/stampmill/internal/jobs/ledger"
 	"github.com/stampmill/stampmill/internal/jobs/release"
 )
 
@@ -83,7 +84,8 @@ func (s *survey) plan(ctx context.Context, plan *jobs.Plan) (Planned, error) {
 func (s *survey) planCopies(plan *jobs.Plan) {
 	about := "copied to"
 	for _, place := range s.change.Copies {
-		text, account := place, strings.Contains(place, "/")
+		text := place
+		account, _ := l.SplitPlace(place)
 		switch to := s.wanted[place].to; {
 		case to.KMSKey != "":
 			text += " under " + to.KMSKey
@@ -94,7 +96,7 @@ func (s *survey) planCopies(plan *jobs.Plan) {
 			text += ", in place of " + old + ", which is encrypted otherwise"
 		}
 		switch {
-		case account:
+		case account != "":
 			text += "; through " + s.wanted[place].role
 		case len(s.change.CopiesFor) > 0:
 			text += "; open to " + strings.Join(s.change.CopiesFor, ", ")

@@ -73,7 +73,7 @@ func (r *rollout) rollWave(ctx context.Context, turn *jobs.Turn) (jobs.Move, err
 				p.Failures[len(p.Failures)-1].Reason))
 			return jobs.Done(), nil
 		case p.barren(): // its gate would ask about servers that run something else
-			r.stop(turn, fmt.Sprintf("none of the %d servers of wave %s could be rolled: %s", w.Ordinals.Len(), w.Name, p.Failures[len(p.Failures)-1].Reason))
+			r.stop(turn, fmt.Sprintf("no server of wave %s could be rolled: %s", w.Name, p.Failures[len(p.Failures)-1].Reason))
 			return jobs.Done(), nil
 		case p.todo().Empty():
 			r.enter(turn, gating)
